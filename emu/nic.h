@@ -244,6 +244,12 @@ bool nic_watches_doorbells(struct nic *nic);
 void nic_set_asleep(struct nic *nic, bool asleep);
 
 /*
+ * Descriptors of the wire that become readable when there is something to do
+ * (a sleeping runner watches them). Returns how many were written to fds.
+ */
+unsigned nic_fds(struct nic *nic, int *fds, unsigned max);
+
+/*
  * A packet arrived from a wire. Bytes of any kind are answered as the device
  * does: executed, NAKed, or dropped with a counter. The packet stays the
  * caller's. Returns 0, or -EINVAL for NULL.

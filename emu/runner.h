@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thread that moves NICs: a clock, a spin loop that turns into sleep, and
+ * libev for timers, descriptors and wake-ups.
+ *
+ * A runner spins while there is work, keeps spinning for spin_ns after the
+ * last of it, then sleeps: until the next timer, a descriptor, a wake, or,
+ * while some queue pair could be rung by a plain store that wakes nobody, at
+ * most doorbell_poll_ns. An idle NIC never keeps a core busy.
+ */
+#ifndef EMU_RUNNER_H
+#define EMU_RUNNER_H
+
+#include "emu/nic.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct nic_runner;
+
+struct nic_runner_config {
+	uint64_t spin_ns;	   /* 0: 50,000 */
+	uint64_t doorbell_poll_ns; /* 0: 1,000,000 */
+	int cpu;		   /* pin the thread to it; -1: no */
+};
+
+/*
+ * Start the thread. config may be NULL. Returns NULL with errno set.
+ * A NIC's config.wake must be nic_runner_wake with the runner as argument, or
+ * lead there; see nic_runner_add.
+ */
+struct nic_runner *nic_runner_start(const struct nic_runner_config *config);
+
+/* The NIC is stepped from now on. Any thread. -ENOSPC after 64 NICs. */
+int nic_runner_add(struct nic_runner *runner, struct nic *nic);
+
+/* Not stepped any more when this returns. Any thread but the runner's own. */
+int nic_runner_remove(struct nic_runner *runner, struct nic *nic);
+
+/* There may be work: look now. Any thread; cheap when the runner is awake. */
+void nic_runner_wake(void *runner);
+
+/* End the thread and free the runner. The NICs stay. */
+void nic_runner_stop(struct nic_runner *runner);
+
+/* The clock that the runner passes to nic_step: CLOCK_MONOTONIC. */
+uint64_t nic_runner_now_ns(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
