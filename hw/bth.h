@@ -95,6 +95,8 @@ struct hw_pkt_op {
 static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
 {
 	static const struct hw_pkt_op none = {0, 0, 0};
+	/* A row for each opcode, in order. */
+	/* clang-format off */
 	static const struct hw_pkt_op table[] = {
 		{"SEND_FIRST", HW_PKTF_SEND | HW_PKTF_FIRST | HW_PKTF_PAYLOAD, 12},
 		{"SEND_MIDDLE", HW_PKTF_SEND | HW_PKTF_MIDDLE | HW_PKTF_PAYLOAD, 12},
@@ -140,6 +142,7 @@ static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
 		{"MASKED_FA", HW_PKTF_ATOMIC | HW_PKTF_ONLY | HW_PKTF_MASKED_ETH, 60},
 		{"UNREACHABLE", HW_PKTF_RESPONSE, 12},
 	};
+	/* clang-format on */
 
 	if (opcode < sizeof(table) / sizeof(table[0]))
 		return table[opcode];
@@ -154,8 +157,8 @@ struct hw_bth {
 	uint8_t opcode;
 	uint8_t flags; /* solicited[7] | migreq[6] | pad[5:4] | version[3:0] */
 	be16 pkey;
-	be32 qpn;      /* resv8a[31:24] */
-	be32 apsn;     /* ackreq[31] | psn[23:0] */
+	be32 qpn;  /* resv8a[31:24] */
+	be32 apsn; /* ackreq[31] | psn[23:0] */
 };
 HW_SIZE(struct hw_bth, 12);
 HW_AT(struct hw_bth, pkey, 2);
@@ -167,7 +170,7 @@ struct hw_bth_info {
 	uint32_t psn; /* 24 bits */
 	uint16_t pkey;
 	uint8_t opcode;
-	uint8_t pad;  /* 0 to 3 bytes behind the payload */
+	uint8_t pad; /* 0 to 3 bytes behind the payload */
 	uint8_t solicited;
 	uint8_t ack_req;
 	uint8_t version; /* must be 0 */
@@ -282,6 +285,7 @@ enum hw_nak {
 	HW_NAK_INVALID_REQ = 1,
 	HW_NAK_REMOTE_ACCESS = 2,
 	HW_NAK_REMOTE_OP = 3,
+	HW_NAK_SOURCE_FAULT = 0x1e, /* ours: the requester's memory is gone */
 };
 
 HW_FN struct hw_aeth hw_aeth_encode(uint8_t syndrome, uint32_t msn)

@@ -61,15 +61,15 @@ enum hw_cmd_opcode {
 enum hw_cmd_status {
 	HW_CMD_OK = 0x00,
 	HW_CMD_INT_ERR = 0x01,
-	HW_CMD_BAD_OP = 0x02,	      /* unknown command or op_mod */
-	HW_CMD_BAD_PARAM = 0x03,      /* a field holds an illegal value */
+	HW_CMD_BAD_OP = 0x02,	 /* unknown command or op_mod */
+	HW_CMD_BAD_PARAM = 0x03, /* a field holds an illegal value */
 	HW_CMD_BAD_SYS_STATE = 0x04,
-	HW_CMD_BAD_RES = 0x05,	      /* no such object */
-	HW_CMD_RES_BUSY = 0x06,	      /* the object is still in use */
-	HW_CMD_LIM_ERR = 0x08,	      /* a device limit is reached */
+	HW_CMD_BAD_RES = 0x05,	/* no such object */
+	HW_CMD_RES_BUSY = 0x06, /* the object is still in use */
+	HW_CMD_LIM_ERR = 0x08,	/* a device limit is reached */
 	HW_CMD_BAD_RES_STATE = 0x09,
 	HW_CMD_IX_ERR = 0x0a,
-	HW_CMD_NO_RES = 0x0f,	      /* out of objects or memory */
+	HW_CMD_NO_RES = 0x0f, /* out of objects or memory */
 	HW_CMD_BAD_QP_STATE = 0x10,
 	HW_CMD_BAD_PKT = 0x30,
 	HW_CMD_BAD_SIZE_OUTS_CQES = 0x40,
@@ -81,23 +81,40 @@ enum hw_cmd_status {
 static inline const char *hw_cmd_status_name(uint8_t status)
 {
 	switch (status) {
-	case HW_CMD_OK: return "OK";
-	case HW_CMD_INT_ERR: return "INT_ERR";
-	case HW_CMD_BAD_OP: return "BAD_OP";
-	case HW_CMD_BAD_PARAM: return "BAD_PARAM";
-	case HW_CMD_BAD_SYS_STATE: return "BAD_SYS_STATE";
-	case HW_CMD_BAD_RES: return "BAD_RES";
-	case HW_CMD_RES_BUSY: return "RES_BUSY";
-	case HW_CMD_LIM_ERR: return "LIM_ERR";
-	case HW_CMD_BAD_RES_STATE: return "BAD_RES_STATE";
-	case HW_CMD_IX_ERR: return "IX_ERR";
-	case HW_CMD_NO_RES: return "NO_RES";
-	case HW_CMD_BAD_QP_STATE: return "BAD_QP_STATE";
-	case HW_CMD_BAD_PKT: return "BAD_PKT";
-	case HW_CMD_BAD_SIZE_OUTS_CQES: return "BAD_SIZE_OUTS_CQES";
-	case HW_CMD_BAD_INP_LEN: return "BAD_INP_LEN";
-	case HW_CMD_BAD_OUTP_LEN: return "BAD_OUTP_LEN";
-	default: return "?";
+	case HW_CMD_OK:
+		return "OK";
+	case HW_CMD_INT_ERR:
+		return "INT_ERR";
+	case HW_CMD_BAD_OP:
+		return "BAD_OP";
+	case HW_CMD_BAD_PARAM:
+		return "BAD_PARAM";
+	case HW_CMD_BAD_SYS_STATE:
+		return "BAD_SYS_STATE";
+	case HW_CMD_BAD_RES:
+		return "BAD_RES";
+	case HW_CMD_RES_BUSY:
+		return "RES_BUSY";
+	case HW_CMD_LIM_ERR:
+		return "LIM_ERR";
+	case HW_CMD_BAD_RES_STATE:
+		return "BAD_RES_STATE";
+	case HW_CMD_IX_ERR:
+		return "IX_ERR";
+	case HW_CMD_NO_RES:
+		return "NO_RES";
+	case HW_CMD_BAD_QP_STATE:
+		return "BAD_QP_STATE";
+	case HW_CMD_BAD_PKT:
+		return "BAD_PKT";
+	case HW_CMD_BAD_SIZE_OUTS_CQES:
+		return "BAD_SIZE_OUTS_CQES";
+	case HW_CMD_BAD_INP_LEN:
+		return "BAD_INP_LEN";
+	case HW_CMD_BAD_OUTP_LEN:
+		return "BAD_OUTP_LEN";
+	default:
+		return "?";
 	}
 }
 

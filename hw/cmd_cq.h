@@ -55,7 +55,8 @@ enum hw_cq_status {
 	HW_CQ_WRITE_FAIL = 0xa,
 };
 
-enum hw_cq_st { /* HW_CQC_ST in QUERY_CQ */
+/* HW_CQC_ST in QUERY_CQ */
+enum hw_cq_st {
 	HW_CQ_ST_ARMED_SOLICITED = 0x6,
 	HW_CQ_ST_ARMED = 0x9,
 	HW_CQ_ST_FIRED = 0xa,

@@ -113,7 +113,8 @@ enum hw_qp_state {
 	HW_QP_ERR = 6,
 };
 
-enum hw_qp_st { /* service type */
+/* Service type */
+enum hw_qp_st {
 	HW_QP_ST_RC = 0x0,
 	HW_QP_ST_UC = 0x1,
 	HW_QP_ST_UD = 0x2,

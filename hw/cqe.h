@@ -3,9 +3,8 @@
  * Completion queue entries.
  *
  *   offset  size  64-byte CQE (the second half of a 128-byte one)
- *        0    28  tunnel, hash and checksum fields, zero for RDMA
- *       28     4  srqn_uidx: user index of the QP (CQE version 1)
- *       32     4  reserved (UD: lids and flags further down)
+ *        0    32  tunnel, hash, checksum and UD fields, zero for RC
+ *       32     4  srqn_uidx: user index of the QP (CQE version 1)
  *       36     4  immediate, invalidated key or pkey
  *       40     4  reserved
  *       44     4  byte count
@@ -15,8 +14,9 @@
  *       62     1  signature
  *       63     1  opcode[7:4] | format[3:2] | solicited[1] | owner[0]
  *
- *   error CQE: 52 hw error syndrome, 53 hw syndrome type,
- *              54 vendor error syndrome, 55 syndrome, 56.. as above
+ *   error CQE: 32 as above, 52 hw error syndrome, 53 hw syndrome type,
+ *              54 vendor error syndrome, 55 syndrome, 56.. as above,
+ *              the rest is reserved
  *
  * Owner: the device writes the parity of the lap, 0 in the first. A consumer
  * fills the ring with opcode 0xf (and owner 1) before it gives it away.
@@ -52,47 +52,61 @@ enum hw_cqe_opcode {
 /* mlx5dv.h MLX5_CQE_SYNDROME_*; the comment is the IBV_WC_* it becomes */
 enum hw_syndrome {
 	HW_SYND_NONE = 0x00,
-	HW_SYND_LOCAL_LENGTH = 0x01,	   /* LOC_LEN_ERR */
-	HW_SYND_LOCAL_QP_OP = 0x02,	   /* LOC_QP_OP_ERR */
-	HW_SYND_LOCAL_PROT = 0x04,	   /* LOC_PROT_ERR */
-	HW_SYND_WR_FLUSH = 0x05,	   /* WR_FLUSH_ERR */
-	HW_SYND_MW_BIND = 0x06,		   /* MW_BIND_ERR */
-	HW_SYND_BAD_RESP = 0x10,	   /* BAD_RESP_ERR */
-	HW_SYND_LOCAL_ACCESS = 0x11,	   /* LOC_ACCESS_ERR */
-	HW_SYND_REMOTE_INVAL_REQ = 0x12,   /* REM_INV_REQ_ERR */
-	HW_SYND_REMOTE_ACCESS = 0x13,	   /* REM_ACCESS_ERR */
-	HW_SYND_REMOTE_OP = 0x14,	   /* REM_OP_ERR */
-	HW_SYND_RETRY_EXC = 0x15,	   /* RETRY_EXC_ERR */
-	HW_SYND_RNR_RETRY_EXC = 0x16,	   /* RNR_RETRY_EXC_ERR */
-	HW_SYND_REMOTE_ABORTED = 0x22,	   /* REM_ABORT_ERR */
+	HW_SYND_LOCAL_LENGTH = 0x01,	 /* LOC_LEN_ERR */
+	HW_SYND_LOCAL_QP_OP = 0x02,	 /* LOC_QP_OP_ERR */
+	HW_SYND_LOCAL_PROT = 0x04,	 /* LOC_PROT_ERR */
+	HW_SYND_WR_FLUSH = 0x05,	 /* WR_FLUSH_ERR */
+	HW_SYND_MW_BIND = 0x06,		 /* MW_BIND_ERR */
+	HW_SYND_BAD_RESP = 0x10,	 /* BAD_RESP_ERR */
+	HW_SYND_LOCAL_ACCESS = 0x11,	 /* LOC_ACCESS_ERR */
+	HW_SYND_REMOTE_INVAL_REQ = 0x12, /* REM_INV_REQ_ERR */
+	HW_SYND_REMOTE_ACCESS = 0x13,	 /* REM_ACCESS_ERR */
+	HW_SYND_REMOTE_OP = 0x14,	 /* REM_OP_ERR */
+	HW_SYND_RETRY_EXC = 0x15,	 /* RETRY_EXC_ERR */
+	HW_SYND_RNR_RETRY_EXC = 0x16,	 /* RNR_RETRY_EXC_ERR */
+	HW_SYND_REMOTE_ABORTED = 0x22,	 /* REM_ABORT_ERR */
 };
 
 /* The name as in mlx5dv.h, "?" for an unknown one. Host code only. */
 static inline const char *hw_syndrome_name(uint8_t syndrome)
 {
 	switch (syndrome) {
-	case HW_SYND_NONE: return "NONE";
-	case HW_SYND_LOCAL_LENGTH: return "LOCAL_LENGTH";
-	case HW_SYND_LOCAL_QP_OP: return "LOCAL_QP_OP";
-	case HW_SYND_LOCAL_PROT: return "LOCAL_PROT";
-	case HW_SYND_WR_FLUSH: return "WR_FLUSH";
-	case HW_SYND_MW_BIND: return "MW_BIND";
-	case HW_SYND_BAD_RESP: return "BAD_RESP";
-	case HW_SYND_LOCAL_ACCESS: return "LOCAL_ACCESS";
-	case HW_SYND_REMOTE_INVAL_REQ: return "REMOTE_INVAL_REQ";
-	case HW_SYND_REMOTE_ACCESS: return "REMOTE_ACCESS";
-	case HW_SYND_REMOTE_OP: return "REMOTE_OP";
-	case HW_SYND_RETRY_EXC: return "RETRY_EXC";
-	case HW_SYND_RNR_RETRY_EXC: return "RNR_RETRY_EXC";
-	case HW_SYND_REMOTE_ABORTED: return "REMOTE_ABORTED";
-	default: return "?";
+	case HW_SYND_NONE:
+		return "NONE";
+	case HW_SYND_LOCAL_LENGTH:
+		return "LOCAL_LENGTH";
+	case HW_SYND_LOCAL_QP_OP:
+		return "LOCAL_QP_OP";
+	case HW_SYND_LOCAL_PROT:
+		return "LOCAL_PROT";
+	case HW_SYND_WR_FLUSH:
+		return "WR_FLUSH";
+	case HW_SYND_MW_BIND:
+		return "MW_BIND";
+	case HW_SYND_BAD_RESP:
+		return "BAD_RESP";
+	case HW_SYND_LOCAL_ACCESS:
+		return "LOCAL_ACCESS";
+	case HW_SYND_REMOTE_INVAL_REQ:
+		return "REMOTE_INVAL_REQ";
+	case HW_SYND_REMOTE_ACCESS:
+		return "REMOTE_ACCESS";
+	case HW_SYND_REMOTE_OP:
+		return "REMOTE_OP";
+	case HW_SYND_RETRY_EXC:
+		return "RETRY_EXC";
+	case HW_SYND_RNR_RETRY_EXC:
+		return "RNR_RETRY_EXC";
+	case HW_SYND_REMOTE_ABORTED:
+		return "REMOTE_ABORTED";
+	default:
+		return "?";
 	}
 }
 
 struct hw_cqe {
-	uint8_t rsvd0[28];
+	uint8_t rsvd0[32];
 	be32 srqn_uidx;
-	be32 rsvd32;
 	be32 imm_inval_pkey;
 	be32 rsvd40;
 	be32 byte_cnt;
@@ -103,7 +117,7 @@ struct hw_cqe {
 	uint8_t op_own;
 };
 HW_SIZE(struct hw_cqe, 64);
-HW_AT(struct hw_cqe, srqn_uidx, 28);
+HW_AT(struct hw_cqe, srqn_uidx, 32);
 HW_AT(struct hw_cqe, imm_inval_pkey, 36);
 HW_AT(struct hw_cqe, byte_cnt, 44);
 HW_AT(struct hw_cqe, timestamp, 48);
@@ -113,9 +127,9 @@ HW_AT(struct hw_cqe, op_own, 63);
 
 /* The same 64 bytes when op_own says REQ_ERR or RESP_ERR */
 struct hw_err_cqe {
-	uint8_t rsvd0[28];
+	uint8_t rsvd0[32];
 	be32 srqn_uidx;
-	uint8_t rsvd32[20];
+	uint8_t rsvd36[16];
 	uint8_t hw_err_synd;
 	uint8_t hw_synd_type;
 	uint8_t vendor_err_synd;
@@ -126,7 +140,7 @@ struct hw_err_cqe {
 	uint8_t op_own;
 };
 HW_SIZE(struct hw_err_cqe, 64);
-HW_AT(struct hw_err_cqe, srqn_uidx, 28);
+HW_AT(struct hw_err_cqe, srqn_uidx, 32);
 HW_AT(struct hw_err_cqe, hw_err_synd, 52);
 HW_AT(struct hw_err_cqe, vendor_err_synd, 54);
 HW_AT(struct hw_err_cqe, syndrome, 55);
@@ -137,16 +151,16 @@ HW_AT(struct hw_err_cqe, op_own, 63);
 /* A completion in host form, error or not. */
 struct hw_cqe_info {
 	uint64_t timestamp;
-	uint32_t qpn;	      /* 24 bits */
-	uint32_t user_index;  /* 24 bits */
+	uint32_t qpn;	     /* 24 bits */
+	uint32_t user_index; /* 24 bits */
 	uint32_t byte_cnt;
-	uint32_t imm;	      /* host form */
+	uint32_t imm; /* host form */
 	uint16_t wqe_counter;
-	uint8_t opcode;	      /* enum hw_cqe_opcode */
-	uint8_t wqe_opcode;   /* of the send WQE; requester CQEs only */
+	uint8_t opcode;	    /* enum hw_cqe_opcode */
+	uint8_t wqe_opcode; /* of the send WQE; requester CQEs only */
 	uint8_t solicited;
 	uint8_t owner;
-	uint8_t syndrome;     /* error CQEs only */
+	uint8_t syndrome; /* error CQEs only */
 	uint8_t vendor_syndrome;
 };
 
@@ -163,22 +177,20 @@ HW_FN uint8_t hw_cqe_op_own(uint8_t opcode, int solicited, int owner)
 HW_FN struct hw_cqe hw_cqe_encode(const struct hw_cqe_info *in)
 {
 	struct hw_cqe out;
-	uint8_t synd[2];
 
 	memset(&out, 0, sizeof(out));
 	out.srqn_uidx = to_be32(in->user_index & 0xffffffu);
-	out.imm_inval_pkey = to_be32(in->imm);
-	out.byte_cnt = to_be32(in->byte_cnt);
-	out.timestamp = to_be64(in->timestamp);
 	if (hw_cqe_is_error(in->opcode)) {
-		/* bytes 48..55 hold the syndromes instead of a timestamp */
-		synd[0] = in->vendor_syndrome;
-		synd[1] = in->syndrome;
-		out.timestamp = to_be64(0);
-		memcpy((uint8_t *)&out + 54, synd, sizeof(synd));
+		/* bytes 54 and 55, where others end the timestamp */
+		out.timestamp = to_be64((uint64_t)in->vendor_syndrome << 8 |
+					in->syndrome);
+	} else {
+		out.imm_inval_pkey = to_be32(in->imm);
+		out.byte_cnt = to_be32(in->byte_cnt);
+		out.timestamp = to_be64(in->timestamp);
 	}
-	out.sop_drop_qpn = to_be32((uint32_t)in->wqe_opcode << 24 |
-				   (in->qpn & 0xffffffu));
+	out.sop_drop_qpn =
+		to_be32((uint32_t)in->wqe_opcode << 24 | (in->qpn & 0xffffffu));
 	out.wqe_counter = to_be16(in->wqe_counter);
 	out.op_own = hw_cqe_op_own(in->opcode, in->solicited, in->owner);
 	return out;
@@ -197,12 +209,12 @@ HW_FN struct hw_cqe_info hw_cqe_decode(const struct hw_cqe *in)
 	out.wqe_opcode = (uint8_t)(sop >> 24);
 	out.wqe_counter = from_be16(in->wqe_counter);
 	out.user_index = from_be32(in->srqn_uidx) & 0xffffffu;
-	out.imm = from_be32(in->imm_inval_pkey);
-	out.byte_cnt = from_be32(in->byte_cnt);
 	if (hw_cqe_is_error(out.opcode)) {
 		out.vendor_syndrome = ((const uint8_t *)in)[54];
 		out.syndrome = ((const uint8_t *)in)[55];
 	} else {
+		out.imm = from_be32(in->imm_inval_pkey);
+		out.byte_cnt = from_be32(in->byte_cnt);
 		out.timestamp = from_be64(in->timestamp);
 	}
 	return out;

@@ -50,7 +50,7 @@ enum {
 	HW_DBR_RCV = 0, /* word index in a QP's record */
 	HW_DBR_SND = 1,
 	HW_DBR_BYTES = 8,
-	HW_CQ_DBR_CI = 0,  /* word index in a CQ's record */
+	HW_CQ_DBR_CI = 0, /* word index in a CQ's record */
 	HW_CQ_DBR_ARM = 1,
 };
 
@@ -119,9 +119,9 @@ HW_SIZE(struct hw_cq_doorbell, 8);
 HW_AT(struct hw_cq_doorbell, cqn, 4);
 
 struct hw_cq_arm_info {
-	uint32_t ci;	/* 24 bits */
-	uint8_t sn;	/* 2 bits, changes with every event */
-	uint8_t cmd;	/* enum hw_cq_arm_cmd */
+	uint32_t ci; /* 24 bits */
+	uint8_t sn;  /* 2 bits, changes with every event */
+	uint8_t cmd; /* enum hw_cq_arm_cmd */
 };
 
 HW_FN be32 hw_cq_arm_encode(const struct hw_cq_arm_info *in)

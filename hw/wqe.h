@@ -17,7 +17,7 @@
 #include "be.h"
 
 enum {
-	HW_WQE_BB = 64,	    /* bytes in a basic block */
+	HW_WQE_BB = 64, /* bytes in a basic block */
 	HW_WQE_BB_LOG2 = 6,
 	HW_WQE_DS = 16,	    /* bytes in a data-segment unit */
 	HW_WQE_DS_MAX = 63, /* ctrl.ds has 6 bits */
@@ -69,9 +69,9 @@ enum hw_fence {
 
 /* When a CQE is written, ctrl.fm_ce_se[3:2]. */
 enum hw_ce {
-	HW_CE_ERROR_ONLY = 0,  /* "unsignaled" */
+	HW_CE_ERROR_ONLY = 0, /* "unsignaled" */
 	HW_CE_FIRST_ERROR = 1,
-	HW_CE_ALWAYS = 2,      /* MLX5_WQE_CTRL_CQ_UPDATE */
+	HW_CE_ALWAYS = 2, /* MLX5_WQE_CTRL_CQ_UPDATE */
 	HW_CE_CQE_AND_EQE = 3,
 };
 
@@ -96,7 +96,7 @@ struct hw_wqe_ctrl_info {
 	uint16_t idx; /* WQEBB counter, wraps at 2^16 */
 	uint8_t opcode;
 	uint8_t opmod;
-	uint8_t ds;   /* 6 bits, 16-byte units */
+	uint8_t ds; /* 6 bits, 16-byte units */
 	uint8_t fm_ce_se;
 	uint8_t signature;
 };
@@ -194,6 +194,13 @@ HW_FN struct hw_wqe_data hw_wqe_data_encode(uint32_t byte_count, uint32_t lkey,
 	out.lkey = to_be32(lkey);
 	out.addr = to_be64(addr);
 	return out;
+}
+
+HW_FN uint32_t hw_wqe_data_len(const struct hw_wqe_data *in)
+{
+	uint32_t len = from_be32(in->byte_count) & ~HW_INLINE_FLAG;
+
+	return len ? len : HW_INLINE_FLAG; /* 0 means 2^31 */
 }
 
 /* -------------------------------------------------------------- inline --- */
@@ -299,7 +306,7 @@ HW_AT(struct hw_wqe_masked_cs_8, swap_mask, 16);
 /* The operands of any atomic in host form; plain ones leave masks unused. */
 struct hw_atomic_args {
 	uint64_t swap_add;
-	uint64_t compare;	 /* FA: field boundary */
+	uint64_t compare; /* FA: field boundary */
 	uint64_t swap_mask;
 	uint64_t compare_mask;
 };

@@ -51,34 +51,40 @@ struct hw_wqe_op {
  */
 static inline struct hw_wqe_op hw_wqe_op(uint8_t opcode)
 {
-	static const struct hw_wqe_op none = {0, 0};
+	const struct hw_wqe_op none = {0, 0};
+	/* A row for each opcode, in order. */
+	/* clang-format off */
 	static const struct hw_wqe_op table[] = {
-		/* 0x00 */ {"NOP", HW_OPF_LOCAL},
-		none, none, none, none, none, none, none,
+		/* 0x00 */
+		{"NOP", HW_OPF_LOCAL},
+		{0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0},
 		/* 0x08 */
 		{"RDMA_WRITE", HW_OPF_RADDR | HW_OPF_DATA | HW_OPF_INLINE},
 		{"RDMA_WRITE_IMM", HW_OPF_RADDR | HW_OPF_DATA | HW_OPF_INLINE |
-					   HW_OPF_IMM | HW_OPF_RECV},
+			HW_OPF_IMM | HW_OPF_RECV},
 		{"SEND", HW_OPF_DATA | HW_OPF_INLINE | HW_OPF_RECV},
-		{"SEND_IMM",
-		 HW_OPF_DATA | HW_OPF_INLINE | HW_OPF_IMM | HW_OPF_RECV},
-		none, none, none,
-		/* 0x0f */ {"WAIT", HW_OPF_LOCAL | HW_OPF_WAIT},
+		{"SEND_IMM", HW_OPF_DATA | HW_OPF_INLINE | HW_OPF_IMM |
+			HW_OPF_RECV},
+		{0, 0}, {0, 0}, {0, 0},
+		/* 0x0f */
+		{"WAIT", HW_OPF_LOCAL | HW_OPF_WAIT},
 		{"RDMA_READ", HW_OPF_RADDR | HW_OPF_DATA | HW_OPF_RESPONSE},
 		{"ATOMIC_CS", HW_OPF_RADDR | HW_OPF_ATOMIC | HW_OPF_DATA |
-				      HW_OPF_RESPONSE},
+			HW_OPF_RESPONSE},
 		{"ATOMIC_FA", HW_OPF_RADDR | HW_OPF_ATOMIC | HW_OPF_DATA |
-				      HW_OPF_RESPONSE},
-		none,
+			HW_OPF_RESPONSE},
+		{0, 0},
 		/* 0x14 */
 		{"MASKED_CS", HW_OPF_RADDR | HW_OPF_ATOMIC | HW_OPF_DATA |
-				      HW_OPF_RESPONSE},
+			HW_OPF_RESPONSE},
 		{"MASKED_FA", HW_OPF_RADDR | HW_OPF_ATOMIC | HW_OPF_DATA |
-				      HW_OPF_RESPONSE},
-		none, none, none, none, none, none, none, none, none, none,
-		none, none, none,
-		/* 0x23 */ {"DUMP", HW_OPF_LOCAL | HW_OPF_DATA},
+			HW_OPF_RESPONSE},
+		{0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0},
+		{0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0},
+		/* 0x23 */
+		{"DUMP", HW_OPF_LOCAL | HW_OPF_DATA},
 	};
+	/* clang-format on */
 
 	if (opcode >= sizeof(table) / sizeof(table[0]))
 		return none;

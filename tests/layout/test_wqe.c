@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hw/wqe.h and hw/wqe_opcode.h against rdma-core's mlx5dv.h: every field,
+ * every encoder over random values, every opcode.
+ */
+#include "layout/compare.h"
+#include "layout/rdma_core.h"
+#include "hw/wqe.h"
+#include "hw/wqe_opcode.h"
+
+#if T_RDMA_CORE
+
+static void test_wqe_segments_have_the_fields_of_mlx5dv(void **state)
+{
+	(void)state;
+#define SAME(field) T_SAME_FIELD(struct OURS, field, struct THEIRS, field)
+#define OURS	    hw_wqe_ctrl
+#define THEIRS	    mlx5_wqe_ctrl_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(opmod_idx_opcode);
+	SAME(qpn_ds);
+	SAME(signature);
+	T_SAME_FIELD(struct OURS, rsvd9, struct THEIRS, dci_stream_channel_id);
+	SAME(fm_ce_se);
+	SAME(imm);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_wqe_raddr
+#define THEIRS mlx5_wqe_raddr_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(raddr);
+	SAME(rkey);
+	T_SAME_FIELD(struct OURS, rsvd12, struct THEIRS, reserved);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_wqe_data
+#define THEIRS mlx5_wqe_data_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(byte_count);
+	SAME(lkey);
+	SAME(addr);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_wqe_inline
+#define THEIRS mlx5_wqe_inl_data_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(byte_count);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_wqe_atomic
+#define THEIRS mlx5_wqe_atomic_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(swap_add);
+	SAME(compare);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_wqe_srq_next
+#define THEIRS mlx5_wqe_srq_next_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	T_SAME_FIELD(struct OURS, rsvd0, struct THEIRS, rsvd0);
+	SAME(next_wqe_index);
+	SAME(signature);
+	T_SAME_FIELD(struct OURS, rsvd5, struct THEIRS, rsvd1);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_wqe_av
+#define THEIRS mlx5_wqe_av
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(key);
+	SAME(dqp_dct);
+	SAME(stat_rate_sl);
+	SAME(fl_mlid);
+	SAME(rlid);
+	T_SAME_FIELD(struct OURS, rsvd16, struct THEIRS, reserved0);
+	SAME(rmac);
+	SAME(tclass);
+	SAME(hop_limit);
+	SAME(grh_gid_fl);
+	SAME(rgid);
+#undef OURS
+#undef THEIRS
+#undef SAME
+}
+
+static void test_wqe_constants_are_those_of_mlx5dv(void **state)
+{
+	(void)state;
+	assert_int_equal(HW_WQE_BB, MLX5_SEND_WQE_BB);
+	assert_int_equal(HW_WQE_BB_LOG2, MLX5_SEND_WQE_SHIFT);
+	assert_int_equal(HW_LKEY_INVALID, MLX5_INVALID_LKEY);
+	assert_int_equal(HW_INLINE_FLAG, (uint32_t)MLX5_INLINE_SEG);
+	assert_int_equal(HW_AV_EXT, (uint32_t)MLX5_EXTENDED_UD_AV);
+	assert_int_equal(HW_SOLICITED, MLX5_WQE_CTRL_SOLICITED);
+	assert_int_equal(hw_fm_ce_se(HW_FENCE_NONE, HW_CE_ALWAYS, 0),
+			 MLX5_WQE_CTRL_CQ_UPDATE);
+	assert_int_equal(hw_fm_ce_se(HW_FENCE_AND_SMALL, HW_CE_ERROR_ONLY, 0),
+			 MLX5_WQE_CTRL_FENCE);
+	assert_int_equal(
+		hw_fm_ce_se(HW_FENCE_INITIATOR_SMALL, HW_CE_ERROR_ONLY, 0),
+		MLX5_WQE_CTRL_INITIATOR_SMALL_FENCE);
+	assert_int_equal(hw_fm_ce_se(HW_FENCE_NONE, HW_CE_ERROR_ONLY, 1),
+			 MLX5_WQE_CTRL_SOLICITED);
+}
+
+static void test_wqe_ctrl_encodes_as_mlx5dv_set_ctrl_seg(void **state)
+{
+	struct t_random random = t_random_start("ctrl");
+	(void)state;
+
+	for (int i = 0; i < T_ROUNDS; i++) {
+		struct hw_wqe_ctrl_info in = {
+			.qpn = t_random_32(&random) & 0xffffff,
+			.imm = t_random_32(&random),
+			.idx = t_random_16(&random),
+			.opcode = t_random_8(&random),
+			.opmod = t_random_8(&random),
+			.ds = t_random_8(&random) & HW_WQE_DS_MAX,
+			.fm_ce_se = t_random_8(&random),
+			.signature = t_random_8(&random),
+		};
+		struct mlx5_wqe_ctrl_seg expected = {0};
+		struct hw_wqe_ctrl ctrl = hw_wqe_ctrl_encode(&in);
+		struct hw_wqe_ctrl_info out = hw_wqe_ctrl_decode(&ctrl);
+
+		mlx5dv_set_ctrl_seg(&expected, in.idx, in.opcode, in.opmod,
+				    in.qpn, in.fm_ce_se, in.ds, in.signature,
+				    htobe32(in.imm));
+		assert_memory_equal(&ctrl, &expected, sizeof(ctrl));
+		assert_int_equal(out.qpn, in.qpn);
+		assert_int_equal(out.imm, in.imm);
+		assert_int_equal(out.idx, in.idx);
+		assert_int_equal(out.opcode, in.opcode);
+		assert_int_equal(out.opmod, in.opmod);
+		assert_int_equal(out.ds, in.ds);
+		assert_int_equal(out.fm_ce_se, in.fm_ce_se);
+		assert_int_equal(out.signature, in.signature);
+	}
+}
+
+static void test_wqe_data_encodes_as_mlx5dv_set_data_seg(void **state)
+{
+	struct t_random random = t_random_start("data");
+	(void)state;
+
+	for (int i = 0; i < T_ROUNDS; i++) {
+		uint32_t len = t_random_32(&random) & 0x7fffffff;
+		uint32_t lkey = t_random_32(&random);
+		uint64_t addr = t_random_64(&random);
+		struct hw_wqe_data data = hw_wqe_data_encode(len, lkey, addr);
+		struct mlx5_wqe_data_seg expected;
+
+		mlx5dv_set_data_seg(&expected, len, lkey, addr);
+		assert_memory_equal(&data, &expected, sizeof(data));
+		assert_int_equal(hw_wqe_data_len(&data),
+				 len ? len : 0x80000000u);
+	}
+}
+
+static void test_wqe_raddr_atomic_inline_encode_as_mlx5dv(void **state)
+{
+	struct t_random random = t_random_start("raddr, atomic, inline");
+	(void)state;
+
+	for (int i = 0; i < T_ROUNDS; i++) {
+		uint64_t a = t_random_64(&random), b = t_random_64(&random);
+		uint32_t n = t_random_32(&random);
+		uint32_t len = n & 0x3ff;
+		struct hw_wqe_raddr raddr = hw_wqe_raddr_encode(a, n);
+		struct hw_wqe_atomic atomic = hw_wqe_atomic_encode(a, b);
+		struct hw_wqe_inline inl = hw_wqe_inline_encode(len);
+		struct mlx5_wqe_raddr_seg expected_raddr = {.raddr = htobe64(a),
+							    .rkey = htobe32(n)};
+		struct mlx5_wqe_atomic_seg expected_atomic = {
+			.swap_add = htobe64(a), .compare = htobe64(b)};
+		struct mlx5_wqe_inl_data_seg expected_inline = {
+			.byte_count = htobe32(len | (uint32_t)MLX5_INLINE_SEG)};
+
+		assert_memory_equal(&raddr, &expected_raddr, sizeof(raddr));
+		assert_memory_equal(&atomic, &expected_atomic, sizeof(atomic));
+		assert_memory_equal(&inl, &expected_inline, sizeof(inl));
+	}
+}
+
+static void test_wqe_address_vector_lies_as_mlx5dv_set_dgram_seg(void **state)
+{
+	struct t_random random = t_random_start("address vector");
+	(void)state;
+
+	for (int i = 0; i < T_ROUNDS; i++) {
+		uint64_t key = t_random_64(&random);
+		uint32_t dqp = t_random_32(&random) & 0xffffff;
+		uint32_t grh = t_random_32(&random);
+		uint16_t rlid = t_random_16(&random);
+		uint8_t ext = t_random_8(&random) & 1;
+		struct mlx5_wqe_datagram_seg expected = {0};
+		struct hw_wqe_av av = {
+			.key = to_be64(key),
+			.dqp_dct = to_be32(dqp | (ext ? HW_AV_EXT : 0)),
+			.stat_rate_sl = t_random_8(&random),
+			.fl_mlid = t_random_8(&random),
+			.rlid = to_be16(rlid),
+			.tclass = t_random_8(&random),
+			.hop_limit = t_random_8(&random),
+			.grh_gid_fl = to_be32(grh),
+		};
+
+		t_random_bytes(&random, av.rmac, sizeof(av.rmac));
+		t_random_bytes(&random, av.rgid, sizeof(av.rgid));
+		mlx5dv_set_dgram_seg(&expected, key, dqp, ext, av.stat_rate_sl,
+				     av.fl_mlid, rlid, av.rmac, av.tclass,
+				     av.hop_limit, grh, av.rgid);
+		assert_memory_equal(&av, &expected, sizeof(av));
+	}
+}
+
+static void test_wqe_opcodes_are_those_of_mlx5dv(void **state)
+{
+	(void)state;
+	assert_int_equal(HW_OP_NOP, MLX5_OPCODE_NOP);
+	assert_int_equal(HW_OP_SEND_INVAL, MLX5_OPCODE_SEND_INVAL);
+	assert_int_equal(HW_OP_RDMA_WRITE, MLX5_OPCODE_RDMA_WRITE);
+	assert_int_equal(HW_OP_RDMA_WRITE_IMM, MLX5_OPCODE_RDMA_WRITE_IMM);
+	assert_int_equal(HW_OP_SEND, MLX5_OPCODE_SEND);
+	assert_int_equal(HW_OP_SEND_IMM, MLX5_OPCODE_SEND_IMM);
+	assert_int_equal(HW_OP_RDMA_READ, MLX5_OPCODE_RDMA_READ);
+	assert_int_equal(HW_OP_ATOMIC_CS, MLX5_OPCODE_ATOMIC_CS);
+	assert_int_equal(HW_OP_ATOMIC_FA, MLX5_OPCODE_ATOMIC_FA);
+	assert_int_equal(HW_OP_MASKED_CS, MLX5_OPCODE_ATOMIC_MASKED_CS);
+	assert_int_equal(HW_OP_MASKED_FA, MLX5_OPCODE_ATOMIC_MASKED_FA);
+	assert_int_equal(HW_OP_UMR, MLX5_OPCODE_UMR);
+	/* Not in mlx5dv.h; the value that gpunetio and NVSHMEM post. */
+	assert_int_equal(HW_OP_WAIT, 0x0f);
+	assert_int_equal(HW_OP_DUMP, 0x23);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_wqe_segments_have_the_fields_of_mlx5dv),
+		cmocka_unit_test(test_wqe_constants_are_those_of_mlx5dv),
+		cmocka_unit_test(test_wqe_ctrl_encodes_as_mlx5dv_set_ctrl_seg),
+		cmocka_unit_test(test_wqe_data_encodes_as_mlx5dv_set_data_seg),
+		cmocka_unit_test(test_wqe_raddr_atomic_inline_encode_as_mlx5dv),
+		cmocka_unit_test(
+			test_wqe_address_vector_lies_as_mlx5dv_set_dgram_seg),
+		cmocka_unit_test(test_wqe_opcodes_are_those_of_mlx5dv),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int main(void)
+{
+	return t_skip(T_NO_RDMA_CORE);
+}
+
+#endif
