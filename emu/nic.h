@@ -215,17 +215,25 @@ int nic_mkey_deregister(struct nic *nic, uint32_t mkey);
 
 /* ------------------------------------------------------------ progress --- */
 
+/* What a step found. All but IDLE ask for another step at once. */
+enum nic_step_result {
+	/* Nothing will happen before a doorbell, a packet, nic_deadline(). */
+	NIC_STEP_IDLE = 0,
+	/* Nothing yet, but not every doorbell was looked at: the scan of many
+	 * queue pairs takes several steps. */
+	NIC_STEP_LOOKING,
+	NIC_STEP_BUSY,
+};
+
 /*
  * Do a bounded amount of work: packets that arrived, timers, doorbells, send
  * queues, in this order. now_ns is any clock that never goes back.
- *
- * Returns true if there is more to do at once (call again), false if nothing
- * will happen before a doorbell, a packet, or nic_deadline().
+ * `while (nic_step(nic, now)) ;` serves everything that is there.
  */
-bool nic_step(struct nic *nic, uint64_t now_ns);
+enum nic_step_result nic_step(struct nic *nic, uint64_t now_ns);
 
-/* As nic_step, but returns false at once if another thread is in the NIC. */
-bool nic_try_step(struct nic *nic, uint64_t now_ns);
+/* As nic_step, but IDLE at once if another thread is in the NIC. */
+enum nic_step_result nic_try_step(struct nic *nic, uint64_t now_ns);
 
 /* When the next timer fires, on nic_step's clock; UINT64_MAX if none runs. */
 uint64_t nic_deadline(struct nic *nic);

@@ -86,7 +86,8 @@ struct wire_ops {
 
 	/*
 	 * Requires: header, payload and src_qpn are filled in. Pieces of
-	 * memory stay valid until the packet is acknowledged.
+	 * memory stay valid until the packet is acknowledged. header_len 0
+	 * takes the reservation back: nothing is delivered.
 	 */
 	void (*commit)(struct wire *wire, uint32_t peer,
 		       struct nic_packet *packet);
@@ -111,6 +112,10 @@ struct wire_ops {
 	 * Returns how many were written to fds, at most max. */
 	unsigned (*fds)(struct wire *wire, int *fds, unsigned max);
 
+	/* Optional. The NIC's runner is about to sleep, or is back: peers must
+	 * make a descriptor readable when they send. */
+	void (*set_asleep)(struct wire *wire, bool asleep);
+
 	/* Forget the NIC and free the wire. Its peers see it as dead. */
 	void (*detach)(struct wire *wire);
 };
@@ -133,6 +138,9 @@ void nic_peer_down(struct nic *nic, uint32_t peer);
 void nic_log(struct nic *nic, enum nic_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* config.guid; 0: the wire makes one up. */
+uint64_t nic_guid(struct nic *nic);
+
 /* For wires, from any thread, without the lock: there is something to poll. */
 void nic_wake(struct nic *nic);
 
@@ -148,7 +156,8 @@ struct wire_loop_fabric;
 struct wire_loop_fabric *wire_loop_create(void);
 void wire_loop_release(struct wire_loop_fabric *fabric);
 
-/* Returns 0; -ENOSPC after 1,024 NICs; -ENOMEM; -EBUSY. */
+/* Returns 0; -ENOSPC after 1,024 NICs in the fabric's life (LIDs are not used
+ * twice); -ENOMEM; -EBUSY if the NIC has a wire. */
 int wire_loop_attach(struct wire_loop_fabric *fabric, struct nic *nic);
 
 /* ----------------------------------------------------------------- shm --- */

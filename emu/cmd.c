@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Firmware commands: one table, one way in.
+ *
+ * Source: rdma-core mlx5_ifc.h; the mailbox fields are in hw/cmd_*.h.
+ * Not modelled: commands that are not in the table answer BAD_OP, as on a
+ * device without them (docs/deviations.md).
+ * Thread: under the NIC's lock.
+ */
+#include "emu/cmd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool cmd_alloc_pd(struct cmd *cmd)
+{
+	static char exists; /* a PD has no state, only a number */
+	uint32_t pd;
+
+	if (nic_table_add(&cmd->nic->pds, &exists, &pd))
+		return cmd_no_resources(cmd, "protection domains");
+	cmd_set_number(cmd, pd);
+	return true;
+}
+
+static bool pd_in_use(struct nic *nic, uint32_t pd)
+{
+	struct nic_mkey *key;
+	struct nic_rmp *rmp;
+	struct nic_qp *qp;
+	uint32_t i;
+
+	for (i = 0; (key = nic_table_walk(&nic->mkeys, &i));)
+		if (key->pd == pd)
+			return true;
+	for (i = 0; (qp = nic_table_walk(&nic->qps, &i));)
+		if (qp->pd == pd)
+			return true;
+	for (i = 0; (rmp = nic_table_walk(&nic->rmps, &i));)
+		if (rmp->pd == pd)
+			return true;
+	return false;
+}
+
+static bool cmd_dealloc_pd(struct cmd *cmd)
+{
+	uint32_t pd = cmd_get(cmd, 0, HW_CMD_IN_NUMBER);
+
+	if (!cmd_pd_exists(cmd->nic, pd))
+		return cmd_refuse(cmd, HW_CMD_BAD_RES, 0x08,
+				  "PD 0x%x does not exist", pd);
+	if (pd_in_use(cmd->nic, pd))
+		return cmd_refuse(cmd, HW_CMD_RES_BUSY, 0x08,
+				  "PD 0x%x still has keys or queues", pd);
+	nic_table_remove(&cmd->nic->pds, pd);
+	return true;
+}
+
+/* in_min: the last byte that the handler reads; out_min: that it writes. */
+static const struct {
+	uint16_t opcode;
+	uint16_t in_min, out_min;
+	const char *name;
+	bool (*handler)(struct cmd *cmd);
+} commands[] = {
+	{0x100, 0x10, 0x1010, "QUERY_HCA_CAP", cmd_query_hca_cap},
+	{0x200, 0x70, 0x10, "CREATE_MKEY", cmd_create_mkey},
+	{0x201, 0x10, 0x50, "QUERY_MKEY", cmd_query_mkey},
+	{0x202, 0x10, 0x10, "DESTROY_MKEY", cmd_destroy_mkey},
+	{0x400, 0x60, 0x10, "CREATE_CQ", cmd_create_cq},
+	{0x401, 0x10, 0x10, "DESTROY_CQ", cmd_destroy_cq},
+	{0x402, 0x10, 0x50, "QUERY_CQ", cmd_query_cq},
+	{0x500, 0x110, 0x10, "CREATE_QP", cmd_create_qp},
+	{0x501, 0x10, 0x10, "DESTROY_QP", cmd_destroy_qp},
+	{0x502, 0x100, 0x10, "RST2INIT_QP", cmd_rst2init},
+	{0x503, 0x100, 0x10, "INIT2RTR_QP", cmd_init2rtr},
+	{0x504, 0x100, 0x10, "RTR2RTS_QP", cmd_rtr2rts},
+	{0x505, 0x100, 0x10, "RTS2RTS_QP", cmd_rts2rts},
+	{0x507, 0x10, 0x10, "2ERR_QP", cmd_2err},
+	{0x50a, 0x10, 0x10, "2RST_QP", cmd_2rst},
+	{0x50b, 0x10, 0x100, "QUERY_QP", cmd_query_qp},
+	{0x50e, 0x100, 0x10, "INIT2INIT_QP", cmd_init2init},
+	{0x760, 0x10, 0x30, "QUERY_ROCE_ADDRESS", cmd_query_roce_address},
+	{0x800, 0x10, 0x10, "ALLOC_PD", cmd_alloc_pd},
+	{0x801, 0x10, 0x10, "DEALLOC_PD", cmd_dealloc_pd},
+	{0x842, 0x10, 0x10, "QUERY_LAG", cmd_query_lag},
+	{0x90c, 0x110, 0x10, "CREATE_RMP", cmd_create_rmp},
+	{0x90e, 0x10, 0x10, "DESTROY_RMP", cmd_destroy_rmp},
+	{0x90f, 0x10, 0x110, "QUERY_RMP", cmd_query_rmp},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+bool cmd_refuse(struct cmd *cmd, enum hw_cmd_status status, uint32_t offset,
+		const char *fmt, ...)
+{
+	uint32_t opcode = cmd_get(cmd, 0, HW_CMD_IN_OPCODE);
+	char text[384];
+	va_list args;
+
+	memset(cmd->out, 0, cmd->out_len);
+	hw_set(cmd->out, HW_CMD_OUT_STATUS, status);
+	hw_set(cmd->out, HW_CMD_OUT_SYNDROME,
+	       opcode << 16 | (offset & 0xffff));
+	cmd->nic->counters.commands_refused++;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	nic_log(cmd->nic, NIC_LOG_ERROR, "%s: %s (status %s)", cmd->name, text,
+		hw_cmd_status_name((uint8_t)status));
+	return false;
+}
+
+bool cmd_refuse_field(struct cmd *cmd, uint32_t base, struct hw_field field,
+		      const char *name, const char *expected)
+{
+	uint32_t value = cmd_get(cmd, base, field);
+
+	return cmd_refuse(cmd, HW_CMD_BAD_PARAM, base + field.offset,
+			  "%s (mailbox 0x%02x[%u:%u]) holds %u (0x%x), "
+			  "expected %s", name, base + field.offset, field.hi,
+			  field.lo, value, value, expected);
+}
+
+bool cmd_refuse_field64(struct cmd *cmd, uint32_t base,
+			struct hw_field64 field, const char *name,
+			const char *expected)
+{
+	return cmd_refuse(cmd, HW_CMD_BAD_PARAM, base + field.offset,
+			  "%s (mailbox 0x%02x, 8 bytes) holds 0x%llx, expected "
+			  "%s", name, base + field.offset,
+			  (unsigned long long)cmd_get64(cmd, base, field),
+			  expected);
+}
+
+bool cmd_no_resources(struct cmd *cmd, const char *what)
+{
+	return cmd_refuse(cmd, HW_CMD_NO_RES, 0xffff,
+			  "no more %s: the device limit, or out of memory",
+			  what);
+}
+
+bool cmd_pd_exists(struct nic *nic, uint32_t pd)
+{
+	return nic_table_get(&nic->pds, pd) != NULL;
+}
+
+struct nic_umem *cmd_umem(struct cmd *cmd, const struct cmd_umem_use *use)
+{
+	struct nic_umem *umem = nic_umem_get(cmd->nic, use->id);
+
+	if (!umem) {
+		cmd_refuse(cmd, HW_CMD_BAD_RES, use->id_offset,
+			   "%s: umem id %u does not exist (page lists are not "
+			   "supported, only umems)", use->what, use->id);
+		return NULL;
+	}
+	if (use->offset > umem->mem.len ||
+	    use->len > umem->mem.len - use->offset) {
+		cmd_refuse(cmd, HW_CMD_BAD_PARAM, use->id_offset,
+			   "%s: %llu bytes at offset %llu do not fit umem %u "
+			   "of %llu bytes", use->what,
+			   (unsigned long long)use->len,
+			   (unsigned long long)use->offset, use->id,
+			   (unsigned long long)umem->mem.len);
+		return NULL;
+	}
+	if (((uintptr_t)umem->mem.addr + use->offset) % use->align) {
+		cmd_refuse(cmd, HW_CMD_BAD_PARAM, use->id_offset,
+			   "%s: address %p is not a multiple of %u", use->what,
+			   (void *)((uint8_t *)umem->mem.addr + use->offset),
+			   use->align);
+		return NULL;
+	}
+	return umem;
+}
+
+/* ------------------------------------------------------------- dispatch */
+
+static bool all_zero(const uint8_t *bytes, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+static int find(uint32_t opcode)
+{
+	int i;
+
+	for (i = 0; i < COMMANDS; i++)
+		if (commands[i].opcode == opcode)
+			return i;
+	return -1;
+}
+
+/* Lengths are right, or refused. */
+static bool check_lengths(struct cmd *cmd, int i, const uint8_t *in,
+			  size_t in_len)
+{
+	if (in_len < commands[i].in_min)
+		return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, 0xffff,
+				  "the input mailbox has %zu bytes, expected "
+				  "%u or more", in_len, commands[i].in_min);
+	if (in_len > CMD_IN_BYTES &&
+	    !all_zero(in + CMD_IN_BYTES, in_len - CMD_IN_BYTES))
+		return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, CMD_IN_BYTES,
+				  "the input mailbox has %zu bytes and data "
+				  "beyond 0x%x", in_len, CMD_IN_BYTES);
+	if (cmd->out_len < commands[i].out_min)
+		return cmd_refuse(cmd, HW_CMD_BAD_OUTP_LEN, 0xffff,
+				  "the output mailbox has %zu bytes, expected "
+				  "%u or more", cmd->out_len,
+				  commands[i].out_min);
+	return true;
+}
+
+void nic_cmd_locked(struct nic *nic, const uint8_t *in, size_t in_len,
+		    uint8_t *out, size_t out_len)
+{
+	struct cmd cmd = {.nic = nic, .name = "command", .out = out,
+			  .out_len = out_len};
+	int i;
+
+	memset(out, 0, out_len);
+	memcpy(cmd.in, in, in_len < CMD_IN_BYTES ? in_len : CMD_IN_BYTES);
+	nic->counters.commands++;
+	if (in_len < HW_CMD_HDR_BYTES) {
+		cmd_refuse(&cmd, HW_CMD_BAD_INP_LEN, 0xffff,
+			   "the input mailbox has %zu bytes, expected 16 or "
+			   "more", in_len);
+		return;
+	}
+	i = find(cmd_get(&cmd, 0, HW_CMD_IN_OPCODE));
+	if (i < 0) {
+		cmd_refuse(&cmd, HW_CMD_BAD_OP, 0,
+			   "opcode 0x%03x is not a command of this device",
+			   cmd_get(&cmd, 0, HW_CMD_IN_OPCODE));
+		return;
+	}
+	cmd.name = commands[i].name;
+	if (check_lengths(&cmd, i, in, in_len))
+		commands[i].handler(&cmd);
+}

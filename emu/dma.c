@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every access of the NIC to client memory.
+ *
+ * A client can unmap memory that it registered. A real NIC keeps its pages
+ * pinned or takes an IOMMU fault; we take SIGSEGV or SIGBUS. A guard makes the
+ * fault an error value: while a thread copies, a fault inside the guarded
+ * call jumps back into it. Every other fault goes to the handler that the
+ * process had before.
+ *
+ * Not modelled: CUDA memory (NIC_MEM_CUDA is refused at registration).
+ * Thread: any; the guard is per thread.
+ */
+#include "emu/dma.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <string.h>
+
+#include "emu/order.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define DMA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DMA_ASAN 1
+#endif
+#endif
+#ifdef DMA_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
+struct guard {
+	sigjmp_buf env;
+	volatile sig_atomic_t active;
+	uintptr_t fault;
+};
+
+/* Initial-exec: reading it in a signal handler never allocates. */
+static __thread struct guard guard __attribute__((tls_model("initial-exec")));
+static struct sigaction previous_segv, previous_bus;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int init_error;
+
+static void chain(const struct sigaction *previous, int sig, siginfo_t *info,
+		  void *context)
+{
+	if (previous->sa_flags & SA_SIGINFO) {
+		previous->sa_sigaction(sig, info, context);
+	} else if (previous->sa_handler == SIG_DFL ||
+		   previous->sa_handler == SIG_IGN) {
+		/* Returning repeats the access, now without a handler. */
+		sigaction(sig, previous, NULL);
+	} else {
+		previous->sa_handler(sig);
+	}
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+	if (guard.active) {
+		guard.active = 0;
+		guard.fault = (uintptr_t)info->si_addr;
+		siglongjmp(guard.env, 1);
+	}
+	chain(sig == SIGSEGV ? &previous_segv : &previous_bus, sig, info,
+	      context);
+}
+
+static void install(void)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_sigaction = on_fault;
+	/* NODEFER: the jump out of the handler must not leave it blocked. */
+	action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+	sigemptyset(&action.sa_mask);
+	if (sigaction(SIGSEGV, &action, &previous_segv) ||
+	    sigaction(SIGBUS, &action, &previous_bus))
+		init_error = -errno;
+}
+
+int dma_init(void)
+{
+	pthread_once(&once, install);
+	return init_error;
+}
+
+/*
+ * if (sigsetjmp(guard.env, 0)) return error;
+ * begin_guard(); accesses; end_guard();
+ */
+static inline void begin_guard(void)
+{
+	guard.active = 1;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Accesses may not sink below the end of their guard. */
+static inline void end_guard(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	guard.active = 0;
+}
+
+static bool poisoned(const void *addr, size_t len)
+{
+#ifdef DMA_ASAN
+	return __asan_region_is_poisoned((void *)(uintptr_t)addr, len) != NULL;
+#else
+	(void)addr;
+	(void)len;
+	return false;
+#endif
+}
+
+static int fault_side(const void *dst, size_t len)
+{
+	uintptr_t from = (uintptr_t)dst;
+
+	/* x86 reports non-canonical addresses as 0: blame the destination
+	 * only for an address inside it. */
+	return guard.fault - from < len ? -EFAULT : -EIO;
+}
+
+static bool aligned(const void *dst, const void *src, size_t len)
+{
+	return !(((uintptr_t)dst | (uintptr_t)src) & (len - 1));
+}
+
+static inline void copy_word(void *dst, const void *src, size_t len)
+{
+	switch (len) {
+	case 1:
+		__atomic_store_n((uint8_t *)dst,
+				 __atomic_load_n((const uint8_t *)src,
+						 __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELEASE);
+		break;
+	case 2:
+		__atomic_store_n((uint16_t *)dst,
+				 __atomic_load_n((const uint16_t *)src,
+						 __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELEASE);
+		break;
+	case 4:
+		__atomic_store_n((uint32_t *)dst,
+				 __atomic_load_n((const uint32_t *)src,
+						 __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELEASE);
+		break;
+	default:
+		__atomic_store_n((uint64_t *)dst,
+				 __atomic_load_n((const uint64_t *)src,
+						 __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELEASE);
+		break;
+	}
+}
+
+static inline bool is_word(size_t len)
+{
+	return len == 8 || len == 4 || len == 2 || len == 1;
+}
+
+int dma_copy(void *dst, const void *src, size_t len)
+{
+	if (!len)
+		return 0;
+	if (poisoned(dst, len))
+		return -EFAULT;
+	if (poisoned(src, len))
+		return -EIO;
+	if (sigsetjmp(guard.env, 0))
+		return fault_side(dst, len);
+	begin_guard();
+	if (is_word(len) && aligned(dst, src, len))
+		copy_word(dst, src, len);
+	else
+		memmove(dst, src, len); /* a QP to itself may overlap */
+	end_guard();
+	return 0;
+}
+
+int dma_probe(const void *src, size_t len)
+{
+	const volatile uint8_t *bytes = src;
+	size_t i;
+
+	if (!len)
+		return 0;
+	if (poisoned(src, len) || sigsetjmp(guard.env, 0))
+		return -EIO;
+	begin_guard();
+	for (i = 0; i < len; i += 4096)
+		(void)bytes[i];
+	(void)bytes[len - 1];
+	end_guard();
+	return 0;
+}
+
+int dma_write_cqe(void *dst, const void *cqe)
+{
+	uint64_t last8;
+
+	memcpy(&last8, (const uint8_t *)cqe + 56, sizeof(last8));
+	if (poisoned(dst, 64) || sigsetjmp(guard.env, 0))
+		return -EFAULT;
+	begin_guard();
+	memcpy(dst, cqe, 56);
+	nic_order_publish_cqe((uint8_t *)dst + 56, last8);
+	end_guard();
+	return 0;
+}
+
+int dma_load_record(const void *word, uint32_t *value)
+{
+	if (poisoned(word, 4) || sigsetjmp(guard.env, 0))
+		return -EIO;
+	begin_guard();
+	*value = nic_order_load_record(word);
+	end_guard();
+	return 0;
+}
+
+/* The new value, or the old one if the comparison fails. */
+static uint64_t atomic_result(const struct dma_atomic *op, uint64_t old)
+{
+	uint64_t top = op->compare; /* fetch and add: tops of the fields */
+
+	if (op->compare_swap) {
+		if ((old ^ op->compare) & op->compare_mask)
+			return old;
+		return (old & ~op->swap_mask) | (op->operand & op->swap_mask);
+	}
+	/* Add without the top bits, so that no carry leaves a field; then
+	 * add the top bits without their carry. */
+	return ((old & ~top) + (op->operand & ~top)) ^
+	       ((old ^ op->operand) & top);
+}
+
+static uint64_t atomic_4(uint32_t *addr, const struct dma_atomic *op)
+{
+	uint32_t old = __atomic_load_n(addr, __ATOMIC_ACQUIRE);
+
+	while (!__atomic_compare_exchange_n(
+		addr, &old, (uint32_t)atomic_result(op, old), false,
+		__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	return old;
+}
+
+static uint64_t atomic_8(uint64_t *addr, const struct dma_atomic *op)
+{
+	uint64_t old = __atomic_load_n(addr, __ATOMIC_ACQUIRE);
+
+	while (!__atomic_compare_exchange_n(addr, &old, atomic_result(op, old),
+					    false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE))
+		;
+	return old;
+}
+
+int dma_atomic(void *addr, unsigned bytes, const struct dma_atomic *op,
+	       uint64_t *original)
+{
+	if (poisoned(addr, bytes) || sigsetjmp(guard.env, 0))
+		return -EFAULT;
+	begin_guard();
+	*original = bytes == 4 ? atomic_4(addr, op) : atomic_8(addr, op);
+	end_guard();
+	return 0;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Doorbells: see which queue was rung, how far, and by which protocol.
+ *
+ * Data path: stack/dev/doorbell.h -> [emu/doorbell.c] -> emu/sq_fetch.c
+ *
+ * A register is a word of a UAR page: non-zero means rung, and it is taken by
+ * an exchange with zero. In compat mode the doorbell records of the queue
+ * pairs are looked at too, because a word that two QPs share keeps only the
+ * later doorbell.
+ *
+ * What was rung lately is looked at in every step; the rest in slices, one a
+ * step, so that a thousand idle queue pairs cost little (architecture, 9).
+ *
+ * Source: rdma-core mlx5 qp.c, post_send_db(); hw/doorbell.h.
+ * Thread: under the NIC's lock.
+ */
+#include "emu/core.h"
+#include "emu/dma.h"
+#include "emu/order.h"
+
+enum { SLICE = 32 }; /* objects of each kind in one step */
+
+static void overrun(struct nic *nic, struct nic_qp *qp, uint16_t pi)
+{
+	struct nic_sq *sq = &qp->sq;
+
+	nic_log(nic, NIC_LOG_ERROR,
+		"QP 0x%x: send queue overrun: doorbell index 0x%04x is %u "
+		"blocks beyond the last fetched one (0x%04x), the queue has "
+		"%u; WQEs were overwritten",
+		qp->number, pi, (uint16_t)(pi - sq->fetched),
+		(uint16_t)sq->fetched, sq->size);
+	nic_qp_fail(nic, qp, NIC_EVENT_QP_FATAL);
+}
+
+void nic_qp_doorbell(struct nic *nic, struct nic_qp *qp,
+		     uint16_t producer_index)
+{
+	struct nic_sq *sq = &qp->sq;
+	uint16_t ahead = (uint16_t)(producer_index - sq->pi);
+
+	/* Old news: a repeated ring, or one that another ring overtook. */
+	if (!ahead || ahead > 0x8000) {
+		nic->counters.doorbells_stale++;
+		NIC_TRACE(nic, db_stale, qp->number, producer_index,
+			  producer_index, (uint16_t)sq->pi);
+		return;
+	}
+	if (sq->pi + ahead - sq->fetched > sq->size) {
+		overrun(nic, qp, producer_index);
+		return;
+	}
+	sq->pi += ahead;
+	nic_qp_ready(nic, qp);
+}
+
+/* ------------------------------------------------------------- registers */
+
+static void dropped(struct nic *nic, const struct nic_uar *uar, uint64_t word,
+		    const char *why)
+{
+	struct hw_sq_doorbell raw;
+	struct hw_sq_doorbell_info db;
+
+	memcpy(&raw, &word, sizeof(raw));
+	db = hw_sq_doorbell_decode(&raw);
+	nic->counters.doorbells_dropped++;
+	NIC_TRACE(nic, db_dropped, db.qpn, db.producer_index, uar->index,
+		  hw_swap64(word));
+	nic_log(nic, NIC_LOG_ERROR,
+		"doorbell %016llx in UAR page %u names QP 0x%x: %s; ignored",
+		(unsigned long long)hw_swap64(word), uar->index, db.qpn, why);
+}
+
+static void heat_uar(struct nic *nic, struct nic_uar *uar)
+{
+	struct nic_scan *scan = &nic->scan;
+	unsigned i;
+
+	for (i = 0; i < NIC_HOT; i++)
+		if (scan->hot_uars[i] == uar)
+			return;
+	scan->hot_uars[scan->hot_uar_next++ % NIC_HOT] = uar;
+}
+
+static void heat_qp(struct nic *nic, struct nic_qp *qp)
+{
+	struct nic_scan *scan = &nic->scan;
+	unsigned i;
+
+	for (i = 0; i < NIC_HOT; i++)
+		if (scan->hot_qps[i] == qp)
+			return;
+	scan->hot_qps[scan->hot_qp_next++ % NIC_HOT] = qp;
+}
+
+static void send_register(struct nic *nic, struct nic_uar *uar, uint64_t word)
+{
+	struct hw_sq_doorbell raw;
+	struct hw_sq_doorbell_info db;
+	struct nic_qp *qp;
+
+	memcpy(&raw, &word, sizeof(raw));
+	db = hw_sq_doorbell_decode(&raw);
+	qp = nic_qp_get(nic, db.qpn);
+	nic->counters.doorbells++;
+	if (!qp) {
+		dropped(nic, uar, word, "no such queue pair");
+		return;
+	}
+	if (qp->uar != uar) {
+		dropped(nic, uar, word, "it has another UAR page");
+		return;
+	}
+	if (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR) {
+		dropped(nic, uar, word, "it is not in RTS");
+		return;
+	}
+	NIC_TRACE(nic, db_register, qp->number, db.producer_index,
+		  db.producer_index, uar->index, hw_swap64(word));
+	nic_qp_doorbell(nic, qp, db.producer_index);
+	if (nic->config.progress == NIC_COMPAT)
+		heat_qp(nic, qp);
+}
+
+static void cq_register(struct nic *nic, const struct nic_uar *uar,
+			uint64_t word)
+{
+	struct hw_cq_doorbell db;
+	struct hw_cq_arm_info arm;
+	struct nic_cq *cq;
+
+	memcpy(&db, &word, sizeof(db));
+	cq = nic_cq_get(nic, from_be32(db.cqn) & 0xffffff);
+	if (!cq || cq->uar != uar) {
+		nic_log(nic, NIC_LOG_ERROR,
+			"CQ doorbell in UAR page %u names CQ 0x%x: %s; ignored",
+			uar->index, from_be32(db.cqn),
+			cq ? "it has another UAR page" : "no such CQ");
+		return;
+	}
+	cq->arm_record = db.sn_cmd_ci.raw;
+	arm = hw_cq_arm_decode(db.sn_cmd_ci);
+	nic_cq_arm(nic, cq, &arm);
+}
+
+/* Take the doorbell at an offset, if one is there. */
+static uint64_t take(struct nic_uar *uar, uint32_t offset)
+{
+	if (!nic_order_load_register(uar->page + offset))
+		return 0;
+	return nic_order_take_register(uar->page + offset);
+}
+
+static bool scan_uar(struct nic *nic, struct nic_uar *uar)
+{
+	uint32_t halves = uar->kind == NIC_UAR_BF ? 2 * HW_UAR_BF_REGS : 1;
+	bool rung = false;
+	uint64_t word;
+	uint32_t i;
+
+	for (i = 0; i < halves; i++) {
+		word = take(uar, HW_UAR_BF + i * HW_UAR_BF_HALF_BYTES);
+		if (word)
+			send_register(nic, uar, word);
+		rung |= word != 0;
+	}
+	if (uar->no_dbr_users) {
+		word = take(uar, HW_UAR_NO_DBR);
+		if (word)
+			send_register(nic, uar, word);
+		rung |= word != 0;
+	}
+	word = take(uar, HW_UAR_CQ_DOORBELL);
+	if (word)
+		cq_register(nic, uar, word);
+	rung |= word != 0;
+	if (rung)
+		heat_uar(nic, uar);
+	return rung;
+}
+
+/* --------------------------------------------------------------- records */
+
+/* Compat: is the record ahead of what the register said? */
+static bool scan_record(struct nic *nic, struct nic_qp *qp)
+{
+	uint16_t ahead, pi;
+	be32 word;
+
+	if (!qp->sq.dbrec_word || qp->no_dbr ||
+	    (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR))
+		return false;
+	if (dma_load_record(qp->sq.dbrec_word, &word.raw)) {
+		nic->counters.dma_faults++;
+		nic_log(nic, NIC_LOG_ERROR,
+			"QP 0x%x: the doorbell record is not mapped any more",
+			qp->number);
+		qp->sq.dbrec_word = NULL;
+		nic_qp_fail(nic, qp, NIC_EVENT_QP_FATAL);
+		return true;
+	}
+	pi = hw_dbrec_decode(word);
+	ahead = (uint16_t)(pi - qp->sq.pi);
+	if (!ahead || ahead > 0x8000)
+		return false;
+	nic->counters.doorbells_by_record++;
+	NIC_TRACE(nic, db_record, qp->number, pi, pi);
+	nic_qp_doorbell(nic, qp, pi);
+	heat_qp(nic, qp);
+	return true;
+}
+
+/* ------------------------------------------------------------------ scan */
+
+static bool scan_hot(struct nic *nic, bool records)
+{
+	bool rung = false;
+	unsigned i;
+
+	for (i = 0; i < NIC_HOT && nic->scan.hot_uars[i]; i++)
+		rung |= scan_uar(nic, nic->scan.hot_uars[i]);
+	for (i = 0; records && i < NIC_HOT && nic->scan.hot_qps[i]; i++)
+		rung |= scan_record(nic, nic->scan.hot_qps[i]);
+	return rung;
+}
+
+/* The next object behind the cursor, once around at most. */
+static void *next_object(const struct nic_table *table, uint32_t *cursor)
+{
+	if (*cursor >= table->capacity)
+		*cursor = 0;
+	return table->capacity ? table->slots[(*cursor)++] : NULL;
+}
+
+static uint32_t slices(const struct nic_table *table)
+{
+	return (table->capacity + SLICE - 1) / SLICE;
+}
+
+static bool scan_slice(struct nic *nic, bool records)
+{
+	struct nic_scan *scan = &nic->scan;
+	bool rung = false;
+	struct nic_uar *uar;
+	struct nic_qp *qp;
+	struct nic_cq *cq;
+	unsigned i;
+
+	for (i = 0; i < SLICE && i < nic->uars.capacity; i++) {
+		uar = next_object(&nic->uars, &scan->uar_cursor);
+		rung |= uar && scan_uar(nic, uar);
+	}
+	for (i = 0; records && i < SLICE && i < nic->qps.capacity; i++) {
+		qp = next_object(&nic->qps, &scan->qp_cursor);
+		rung |= qp && scan_record(nic, qp);
+	}
+	if (!records || !nic->config.event)
+		return rung;
+	for (i = 0; i < SLICE && i < nic->cqs.capacity; i++) {
+		cq = next_object(&nic->cqs, &scan->cq_cursor);
+		if (cq)
+			nic_cq_poll_record(nic, cq);
+	}
+	return rung;
+}
+
+static uint32_t max3(uint32_t a, uint32_t b, uint32_t c)
+{
+	uint32_t ab = a > b ? a : b;
+
+	return ab > c ? ab : c;
+}
+
+enum nic_step_result nic_scan_doorbells(struct nic *nic)
+{
+	bool records = nic->config.progress == NIC_COMPAT;
+	uint32_t pass = slices(&nic->uars);
+
+	if (records)
+		pass = max3(pass, slices(&nic->qps), slices(&nic->cqs));
+	if (scan_hot(nic, records) | scan_slice(nic, records)) {
+		nic->scan.quiet_slices = 0;
+		return NIC_STEP_BUSY;
+	}
+	if (++nic->scan.quiet_slices < pass)
+		return NIC_STEP_LOOKING;
+	nic->scan.quiet_slices = 0;
+	return NIC_STEP_IDLE;
+}
+
+void nic_scan_forget_uar(struct nic *nic, const struct nic_uar *uar)
+{
+	unsigned i;
+
+	for (i = 0; i < NIC_HOT; i++)
+		if (nic->scan.hot_uars[i] == uar)
+			memset(nic->scan.hot_uars, 0,
+			       sizeof(nic->scan.hot_uars));
+	nic->scan.hot_uar_next = 0;
+}
+
+void nic_scan_forget_qp(struct nic *nic, const struct nic_qp *qp)
+{
+	unsigned i;
+
+	for (i = 0; i < NIC_HOT; i++)
+		if (nic->scan.hot_qps[i] == qp)
+			memset(nic->scan.hot_qps, 0, sizeof(nic->scan.hot_qps));
+	nic->scan.hot_qp_next = 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The NIC's side of every ordering rule between NIC and client. Each function
+ * is named for its purpose; docs/ordering.md lists the pairs.
+ *
+ * The client is another CPU thread, a GPU thread that stores over PCIe, or
+ * another process. All see x86 or ARM memory; the C11 orders below are what
+ * the PCIe ordering rules give to a real device.
+ */
+#ifndef EMU_ORDER_H
+#define EMU_ORDER_H
+
+#include <stdint.h>
+
+/*
+ * Read a doorbell register or record. What the client stored before it
+ * (WQE, record) is visible after this. Pairs with
+ * gda_order_record_before_register() or the release store of the register.
+ */
+static inline uint64_t nic_order_load_register(const void *reg)
+{
+	return __atomic_load_n((const uint64_t *)reg, __ATOMIC_ACQUIRE);
+}
+
+static inline uint32_t nic_order_load_record(const void *word)
+{
+	return __atomic_load_n((const uint32_t *)word, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Take a doorbell and clear the register in one step, so that a doorbell
+ * which arrives in between is either returned now or left for the next look.
+ */
+static inline uint64_t nic_order_take_register(void *reg)
+{
+	return __atomic_exchange_n((uint64_t *)reg, 0, __ATOMIC_ACQ_REL);
+}
+
+/*
+ * Publish the last 8 bytes of a CQE: all payload and the CQE's other bytes
+ * are visible to who sees them. Pairs with gda_order_load_cqe().
+ */
+static inline void nic_order_publish_cqe(void *last8, uint64_t value)
+{
+	__atomic_store_n((uint64_t *)last8, value, __ATOMIC_RELEASE);
+}
+
+#endif

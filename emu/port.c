@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the NIC tells about itself: port, counters, log, events.
+ *
+ * Thread: public calls take the NIC's lock.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "emu/core.h"
+
+int nic_attach_wire(struct nic *nic, struct wire *wire)
+{
+	int ret = -EBUSY;
+
+	nic_lock(nic);
+	if (!nic->wire) {
+		nic->wire = wire;
+		ret = 0;
+	}
+	nic_unlock(nic);
+	return ret;
+}
+
+void nic_query_port(struct nic *nic, struct nic_port *port)
+{
+	memset(port, 0, sizeof(*port));
+	nic_lock(nic);
+	port->link = nic->config.link;
+	port->mtu = NIC_PORT_MTU;
+	if (nic->wire) {
+		port->active = true;
+		port->lid = nic->wire->address.lid;
+		memcpy(port->gid, nic->wire->address.gid, sizeof(port->gid));
+		memcpy(port->mac, nic->wire->address.mac, sizeof(port->mac));
+	}
+	nic_unlock(nic);
+}
+
+uint64_t nic_guid(struct nic *nic)
+{
+	return nic->config.guid;
+}
+
+void nic_get_counters(struct nic *nic, struct nic_counters *counters)
+{
+	nic_lock(nic);
+	*counters = nic->counters;
+	nic_unlock(nic);
+}
+
+void nic_get_usage(struct nic *nic, struct nic_usage *usage)
+{
+	nic_lock(nic);
+	usage->pds = nic->pds.count;
+	usage->uars = nic->uars.count;
+	usage->umems = nic->umems.count;
+	usage->mkeys = nic->mkeys.count;
+	usage->cqs = nic->cqs.count;
+	usage->qps = nic->qps.count;
+	usage->rmps = nic->rmps.count;
+	nic_unlock(nic);
+}
+
+void nic_log(struct nic *nic, enum nic_log_level level, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (!nic->config.log)
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	nic->config.log(nic->config.arg, level, text);
+}
+
+void nic_event(struct nic *nic, enum nic_event_type type, uint32_t number,
+	       uint32_t eqn)
+{
+	struct nic_event event = {.type = type, .number = number, .eqn = eqn};
+
+	if (nic->config.event)
+		nic->config.event(nic->config.arg, &event);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Queue pair: its state machine, and the state of its engines.
+ *
+ *   from \ to   RST    INIT   RTR    RTS    ERR
+ *   RST         2RST   RST2INIT -    -      2ERR
+ *   INIT        2RST   INIT2INIT INIT2RTR - 2ERR
+ *   RTR         2RST   -      -      RTR2RTS 2ERR
+ *   RTS         2RST   -      -      RTS2RTS 2ERR, or an error CQE
+ *   ERR         2RST   -      -      -      2ERR
+ *
+ * Prohibited, and why: RST to RTR or RTS (no peer, no PSN yet), INIT to RTS
+ * (the responder must be able to answer before the requester asks), RTS to
+ * RTR or INIT (requests are in flight), ERR to anything but RST (the queues
+ * must be flushed and emptied first).
+ *
+ * Source: IBTA vol. 1, 10.3.1; SQD and SQER are not modelled.
+ */
+#ifndef EMU_QP_H
+#define EMU_QP_H
+
+#include "emu/cq.h"
+#include "emu/responder.h"
+#include "emu/wire.h"
+#include "hw/cmd_qp.h"
+
+/* Requester: the send queue and what is in flight. */
+struct nic_sq {
+	uint8_t *ring;
+	uint8_t *dbrec_word;
+	uint32_t size;	       /* basic blocks */
+	uint32_t pi;	       /* free-running; low 16 bits from doorbells */
+	uint32_t fetched;      /* next block to fetch */
+	uint32_t done;	       /* blocks before it are completed */
+	struct nic_request *head, *tail; /* in flight, oldest first */
+	struct nic_request *tx;		 /* to send next; NULL: fetch */
+	uint32_t next_psn;
+	uint16_t in_flight;    /* requests */
+	uint16_t responses;    /* reads and atomics outstanding */
+	uint16_t responses_max;
+	uint8_t retries, retries_max;
+	uint8_t rnr_retries, rnr_retries_max;
+	bool stopped;	       /* a failed WQE: fetch no further */
+	bool rnr_wait;
+};
+
+struct nic_qp {
+	struct nic_qp *ready_next;
+	bool ready;	    /* on the list of QPs that have output */
+	bool peer_known, peer_dead;
+	uint8_t state;	    /* enum hw_qp_state */
+	uint8_t access;	    /* enum nic_access, remote bits */
+	uint8_t min_rnr_nak;
+	uint8_t rq_type;
+	bool no_dbr;
+	bool flushing;
+	uint32_t number;
+	uint32_t remote_qpn;
+	uint32_t peer;
+	uint32_t mtu;	    /* payload bytes of a full packet */
+	uint32_t pd;
+	uint32_t user_index;
+	uint64_t ack_timeout_ns; /* 0: none */
+	uint64_t ack_deadline, rnr_deadline; /* UINT64_MAX: not running */
+	struct nic_cq *cq_send, *cq_recv;
+	struct nic_rmp *rmp;
+	struct nic_uar *uar;
+	struct nic_umem *wq_umem, *dbr_umem;
+	struct nic_qp *timer_next, **timer_prev;
+	struct nic_sq sq;
+	struct nic_rq rq;
+	struct nic_responder resp;
+	uint8_t qpc[HW_QPC_BYTES]; /* as created and modified */
+};
+
+struct nic_qp *nic_qp_get(struct nic *nic, uint32_t number);
+
+/* The one function that changes the state. */
+void nic_qp_set_state(struct nic *nic, struct nic_qp *qp,
+		      enum hw_qp_state state);
+
+/* To ERR, telling the client why; what is in the queues will be flushed. */
+void nic_qp_fail(struct nic *nic, struct nic_qp *qp, enum nic_event_type event);
+
+/* Write flush completions, at most budget. True when none is left. */
+bool nic_qp_flush(struct nic *nic, struct nic_qp *qp, unsigned budget);
+
+/* Look the peer up by the path in the context. True if it is known now. */
+bool nic_qp_resolve(struct nic *nic, struct nic_qp *qp);
+
+/* The QP has output: nic_step will call its engines. */
+void nic_qp_ready(struct nic *nic, struct nic_qp *qp);
+
+/* Timers (timer.c). */
+void nic_qp_set_ack_timer(struct nic *nic, struct nic_qp *qp);
+void nic_qp_set_rnr_timer(struct nic *nic, struct nic_qp *qp, uint64_t ns);
+void nic_qp_stop_timers(struct nic_qp *qp);
+
+void nic_qp_destroy(struct nic *nic, struct nic_qp *qp);
+const char *nic_qp_state_name(uint8_t state);
+
+/* A receive queue of this QP, its own or the shared one; NULL: none. */
+struct nic_rq *nic_qp_rq(struct nic_qp *qp);
+
+/* --------------------------------------------------- data path stages --- */
+
+/* doorbell.c: a producer index, from the register or the record. */
+void nic_qp_doorbell(struct nic *nic, struct nic_qp *qp,
+		     uint16_t producer_index);
+
+/*
+ * sq_fetch.c: copy the next WQE once. Returns its length in 16-byte units, 0
+ * if it cannot be executed: *syndrome says why, and it counts as one block.
+ */
+uint32_t nic_sq_fetch(struct nic *nic, struct nic_qp *qp, uint8_t *wqe,
+		      uint8_t *syndrome);
+
+/* The control segment of the next WQE, zeros if it is not readable. */
+struct hw_wqe_ctrl_info nic_sq_peek(struct nic_qp *qp);
+
+/* requester.c: a WAIT that will not be executed any more. */
+void nic_wait_drop(struct nic *nic, struct nic_request *request);
+
+/* execute.c: decode and validate a fetched WQE; false: it fails locally. */
+bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
+		 uint32_t ds, struct nic_request *request);
+
+/* requester.c: send; true if there is more to do now. */
+bool nic_requester_output(struct nic *nic, struct nic_qp *qp,
+			  unsigned *budget);
+void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp);
+
+/* responder.c: a request packet came; responder_send.c: what is due. */
+void nic_responder_input(struct nic *nic, struct nic_qp *qp,
+			 const struct nic_packet *packet);
+bool nic_responder_output(struct nic *nic, struct nic_qp *qp,
+			  unsigned *budget);
+void nic_responder_reset(struct nic *nic, struct nic_qp *qp);
+
+/* completer.c */
+void nic_completer_input(struct nic *nic, struct nic_qp *qp,
+			 const struct nic_packet *packet);
+void nic_completer_timeout(struct nic *nic, struct nic_qp *qp);
+void nic_completer_fail(struct nic *nic, struct nic_qp *qp,
+			struct nic_request *request, uint8_t syndrome);
+void nic_completer_run(struct nic *nic, struct nic_qp *qp);
+
+#endif

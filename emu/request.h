@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One send request: a WQE after it was fetched, decoded and validated, until
+ * its completion. Requests and their long lists come from pools that are
+ * allocated with the NIC.
+ */
+#ifndef EMU_REQUEST_H
+#define EMU_REQUEST_H
+
+#include <stdbool.h>
+#include "hw/wqe.h"
+#include "hw/wqe_opcode.h"
+
+/* Local memory as a WQE names it; translated again at every use. */
+struct nic_sge {
+	uint64_t va;
+	uint32_t len;
+	uint32_t lkey;
+};
+
+enum {
+	NIC_SGE_MAX = HW_WQE_DS_MAX - 1,
+	NIC_SGE_SMALL = 3,
+	NIC_INLINE_SMALL = NIC_SGE_SMALL * sizeof(struct nic_sge),
+};
+
+/* Room for the longest list or the longest inline data. */
+struct nic_block {
+	struct nic_block *next;
+	union {
+		struct nic_sge sge[NIC_SGE_MAX];
+		uint8_t bytes[HW_WQE_BYTES_MAX];
+	};
+};
+
+struct nic_request {
+	struct nic_request *next; /* younger request of the queue, or pool */
+	struct nic_block *block;  /* NULL: the list below is long enough */
+	uint64_t raddr;
+	uint32_t rkey;
+	uint32_t imm;
+	uint32_t total_len;  /* payload bytes, request or response */
+	uint32_t first_psn;
+	uint32_t packets;    /* PSNs that it occupies; 0 for local opcodes */
+	uint32_t sent;	     /* packets sent since the last retransmission */
+	uint32_t done_packets; /* acknowledged, or response packets placed */
+	uint16_t wqe_index;  /* ctrl.index: what the CQE will say */
+	uint16_t flags;	     /* enum hw_op_flags */
+	uint8_t opcode;
+	uint8_t bbs;
+	uint8_t fm_ce_se;
+	uint8_t syndrome;    /* of a failed request */
+	uint8_t sge_count;
+	uint8_t operand_bytes; /* atomics: 4 or 8 */
+	bool inline_data;
+	bool admitted;	     /* PSN given, fences passed */
+	bool done;
+	struct hw_atomic_args atomic;
+	uint32_t wait_cqn, wait_index;
+	union {
+		struct nic_sge sge[NIC_SGE_SMALL];
+		uint8_t bytes[NIC_INLINE_SMALL];
+	};
+};
+
+static inline const struct nic_sge *nic_request_sges(const struct nic_request *r)
+{
+	return r->block ? r->block->sge : r->sge;
+}
+
+static inline const uint8_t *nic_request_inline(const struct nic_request *r)
+{
+	return r->block ? r->block->bytes : r->bytes;
+}
+
+struct nic_pool {
+	struct nic_request *requests; /* free ones */
+	struct nic_block *blocks;
+	void *request_memory, *block_memory;
+};
+
+int nic_pool_init(struct nic_pool *pool);
+void nic_pool_free(struct nic_pool *pool);
+
+/* Is there room for one more request, long list included? */
+static inline bool nic_pool_empty(const struct nic_pool *pool)
+{
+	return !pool->requests || !pool->blocks;
+}
+
+/* NULL when there is none; cleared otherwise. */
+struct nic_request *nic_request_get(struct nic_pool *pool);
+void nic_request_put(struct nic_pool *pool, struct nic_request *request);
+struct nic_block *nic_block_get(struct nic_pool *pool);
+void nic_block_put(struct nic_pool *pool, struct nic_block *block);
+
+#endif

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requester: turn requests into packets; PSNs, fences, window, retransmission.
+ *
+ * Data path: emu/execute.c -> [emu/requester.c] -> emu/wire_loop.c
+ *
+ * Requests in flight form a list, oldest first. sq.tx is the one to send
+ * next; behind the list the next WQE is fetched. Retransmission moves tx back.
+ *
+ * Source: IBTA vol. 1, 9.4 (packets), 9.7.2 (requester), 10.8.3 (fences).
+ * Thread: under the NIC's lock.
+ */
+#include <errno.h>
+
+#include "emu/core.h"
+#include "emu/dma.h"
+
+enum {
+	IN_FLIGHT_MAX = 256, /* requests of one QP */
+	/* A long message asks for an ACK now and then, so that a lost packet
+	 * is noticed before its end. */
+	ACK_EVERY = 64,
+};
+
+enum why_blocked { /* trace sq_blocked */
+	BLOCKED_FENCE = 1,
+	BLOCKED_RESPONSES,
+	BLOCKED_WAIT,
+};
+
+/* ----------------------------------------------------------- admission */
+
+/*
+ * Modes 2 and 4 wait for earlier reads and atomics, 3 for every earlier
+ * request. Mode 1 waits for local invalidations and UMR, which are done when
+ * the next WQE is looked at.
+ */
+static bool fence_holds(const struct nic_sq *sq, const struct nic_request *r)
+{
+	switch (r->fm_ce_se >> 5) {
+	case HW_FENCE_FENCE:
+	case HW_FENCE_AND_SMALL:
+		return sq->responses != 0;
+	case HW_FENCE_STRONG:
+		return sq->head != r;
+	default:
+		return false;
+	}
+}
+
+/* Has the CQ the entry that a WAIT names? Counts wrap at 2^32. */
+static bool wait_holds(struct nic *nic, const struct nic_request *r)
+{
+	const struct nic_cq *cq = nic_cq_get(nic, r->wait_cqn);
+
+	return cq && (int32_t)(cq->pi - 1 - r->wait_index) < 0;
+}
+
+static void wait_count(struct nic *nic, const struct nic_request *r, int by)
+{
+	struct nic_cq *cq = nic_cq_get(nic, r->wait_cqn);
+
+	if (cq)
+		cq->waiters += by;
+}
+
+void nic_wait_drop(struct nic *nic, struct nic_request *request)
+{
+	if (!request->admitted)
+		wait_count(nic, request, -1);
+}
+
+static uint32_t packet_count(const struct nic_qp *qp,
+			     const struct nic_request *r)
+{
+	if (r->flags & HW_OPF_LOCAL)
+		return 0;
+	if ((r->flags & HW_OPF_ATOMIC) || r->total_len <= qp->mtu)
+		return 1;
+	return (r->total_len + qp->mtu - 1) / qp->mtu;
+}
+
+/* May the request start? Returns 0 or why not. */
+static int admit(struct nic *nic, struct nic_qp *qp, struct nic_request *r)
+{
+	struct nic_sq *sq = &qp->sq;
+
+	if (r->admitted)
+		return 0;
+	if (fence_holds(sq, r))
+		return BLOCKED_FENCE;
+	if (r->flags & HW_OPF_RESPONSE) {
+		if (sq->responses == sq->responses_max)
+			return BLOCKED_RESPONSES;
+		sq->responses++;
+	}
+	if (r->opcode == HW_OP_WAIT) {
+		if (wait_holds(nic, r))
+			return BLOCKED_WAIT;
+		wait_count(nic, r, -1);
+	}
+	r->admitted = true;
+	r->first_psn = sq->next_psn;
+	r->packets = packet_count(qp, r);
+	sq->next_psn = hw_psn_add(sq->next_psn, r->packets);
+	return 0;
+}
+
+/* Fetch the next WQE into a new request at the list's tail. */
+static struct nic_request *next_request(struct nic *nic, struct nic_qp *qp)
+{
+	uint8_t wqe[HW_WQE_BBS_MAX * HW_WQE_BB];
+	struct nic_sq *sq = &qp->sq;
+	struct nic_request *r;
+	uint8_t syndrome;
+	uint32_t ds;
+
+	if (sq->fetched == sq->pi || sq->stopped ||
+	    sq->in_flight == IN_FLIGHT_MAX || nic_pool_empty(&nic->pool))
+		return NULL;
+	r = nic_request_get(&nic->pool);
+	ds = nic_sq_fetch(nic, qp, wqe, &syndrome);
+	if (!ds) {
+		r->wqe_index = (uint16_t)sq->fetched;
+		r->bbs = 1;
+		r->syndrome = syndrome;
+	}
+	if (!ds || !nic_execute(nic, qp, wqe, ds, r)) {
+		/* It completes in error in its turn; nothing behind it runs. */
+		r->flags |= HW_OPF_LOCAL;
+		sq->stopped = true;
+	} else if (r->opcode == HW_OP_WAIT) {
+		wait_count(nic, r, 1);
+	}
+	sq->fetched += r->bbs;
+	*(sq->tail ? &sq->tail->next : &sq->head) = r;
+	sq->tail = r;
+	sq->in_flight++;
+	return r;
+}
+
+/* ------------------------------------------------------------- packets */
+
+static uint8_t packet_opcode(const struct nic_request *r, uint32_t i)
+{
+	bool first = i == 0, last = i == r->packets - 1;
+	bool imm = r->flags & HW_OPF_IMM;
+
+	switch (r->opcode) {
+	case HW_OP_RDMA_READ: return HW_PKT_READ_REQUEST;
+	case HW_OP_ATOMIC_CS: return HW_PKT_CMP_SWAP;
+	case HW_OP_ATOMIC_FA: return HW_PKT_FETCH_ADD;
+	case HW_OP_MASKED_CS: return HW_PKT_MASKED_CS;
+	case HW_OP_MASKED_FA: return HW_PKT_MASKED_FA;
+	default: break;
+	}
+	if (r->flags & HW_OPF_RADDR) {
+		if (first && last)
+			return HW_PKT_WRITE_ONLY + imm;
+		if (first)
+			return HW_PKT_WRITE_FIRST;
+		return last ? HW_PKT_WRITE_LAST + imm : HW_PKT_WRITE_MIDDLE;
+	}
+	if (first && last)
+		return HW_PKT_SEND_ONLY + imm;
+	if (first)
+		return HW_PKT_SEND_FIRST;
+	return last ? HW_PKT_SEND_LAST + imm : HW_PKT_SEND_MIDDLE;
+}
+
+static void append(struct nic_packet *packet, const void *header, size_t bytes)
+{
+	memcpy(packet->header + packet->header_len, header, bytes);
+	packet->header_len = (uint16_t)(packet->header_len + bytes);
+}
+
+static void append_atomic(struct nic_packet *packet,
+			  const struct nic_request *r, bool masked)
+{
+	struct hw_masked_atomic_eth m;
+	struct hw_atomic_eth eth;
+
+	if (!masked) {
+		hw_put_be64(eth.va, r->raddr);
+		eth.rkey = to_be32(r->rkey);
+		hw_put_be64(eth.swap_add, r->atomic.swap_add);
+		hw_put_be64(eth.compare, r->atomic.compare);
+		append(packet, &eth, sizeof(eth));
+		return;
+	}
+	hw_put_be64(m.va, r->raddr);
+	m.rkey = to_be32(r->rkey);
+	m.operand_bytes = to_be32(r->operand_bytes);
+	hw_put_be64(m.swap_add, r->atomic.swap_add);
+	hw_put_be64(m.compare, r->atomic.compare);
+	hw_put_be64(m.swap_mask, r->atomic.swap_mask);
+	hw_put_be64(m.compare_mask, r->atomic.compare_mask);
+	append(packet, &m, sizeof(m));
+}
+
+/* BTH and extended headers of packet i. */
+static void build_headers(struct nic_qp *qp, const struct nic_request *r,
+			  uint32_t i, struct nic_packet *packet)
+{
+	uint8_t opcode = packet_opcode(r, i);
+	struct hw_pkt_op op = hw_pkt_op(opcode);
+	bool last = r->flags & HW_OPF_RESPONSE || i == r->packets - 1;
+	struct hw_bth_info bth = {
+		.opcode = opcode,
+		.pkey = HW_PKEY_DEFAULT,
+		.qpn = qp->remote_qpn,
+		.psn = hw_psn_add(r->first_psn, i),
+		.solicited = last && (r->fm_ce_se & HW_SOLICITED),
+		.ack_req = last || i % ACK_EVERY == ACK_EVERY - 1,
+	};
+	struct hw_bth raw;
+	struct hw_reth reth;
+	struct hw_immdt imm;
+
+	bth.pad = (uint8_t)(-packet->payload_len & 3);
+	raw = hw_bth_encode(&bth);
+	packet->header_len = 0;
+	packet->src_qpn = qp->number;
+	append(packet, &raw, sizeof(raw));
+	if (op.flags & HW_PKTF_RETH) {
+		/* A read that is resumed asks for the rest only. */
+		uint64_t skip = (uint64_t)i * qp->mtu;
+
+		reth = hw_reth_encode(r->raddr + skip, r->rkey,
+				      r->total_len - (uint32_t)skip);
+		append(packet, &reth, sizeof(reth));
+	}
+	if (op.flags & (HW_PKTF_ATOMIC_ETH | HW_PKTF_MASKED_ETH))
+		append_atomic(packet, r, op.flags & HW_PKTF_MASKED_ETH);
+	if (op.flags & HW_PKTF_IMMDT) {
+		imm.imm = to_be32(r->imm);
+		append(packet, &imm, sizeof(imm));
+	}
+}
+
+/* The part [offset, +len) of the gather list. Returns an error syndrome. */
+static uint8_t gather(struct nic *nic, struct nic_qp *qp,
+		      const struct nic_request *r, uint32_t offset,
+		      struct nic_packet *packet)
+{
+	const struct nic_sge *sge = nic_request_sges(r);
+	uint32_t left = packet->payload_len, copied = 0, len;
+	bool by_reference = left > packet->body_bytes;
+	struct mkey_use use = {.pd = qp->pd,
+			       .qpn = qp->number,
+			       .access = MKEY_LOCAL_READ};
+	const char *why;
+	void *memory;
+
+	for (; left; sge++) {
+		if (offset >= sge->len) {
+			offset -= sge->len;
+			continue;
+		}
+		len = sge->len - offset < left ? sge->len - offset : left;
+		use.va = sge->va + offset;
+		use.len = len;
+		use.key = sge->lkey;
+		memory = nic_mkey_translate(nic, &use, &why);
+		if (!memory)
+			return HW_SYND_LOCAL_PROT;
+		if (by_reference) {
+			struct nic_iov *iov = packet->body;
+
+			iov[packet->iov_count].addr = (uintptr_t)memory;
+			iov[packet->iov_count].len = len;
+			iov[packet->iov_count++].kind = NIC_MEM_HOST;
+		} else if (dma_copy((uint8_t *)packet->body + copied, memory,
+				    len)) {
+			nic->counters.dma_faults++;
+			return HW_SYND_LOCAL_PROT;
+		}
+		copied += len;
+		left -= len;
+		offset = 0;
+	}
+	return HW_SYND_NONE;
+}
+
+static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
+			    const struct nic_request *r, uint32_t i,
+			    struct nic_packet *packet)
+{
+	uint32_t offset = i * qp->mtu, left = r->total_len - offset;
+
+	packet->iov_count = 0;
+	packet->payload_len = 0;
+	if ((r->flags & HW_OPF_RESPONSE) || !left)
+		return HW_SYND_NONE;
+	packet->payload_len = left < qp->mtu ? left : qp->mtu;
+	if (!r->inline_data)
+		return gather(nic, qp, r, offset, packet);
+	memcpy(packet->body, nic_request_inline(r) + offset,
+	       packet->payload_len);
+	return HW_SYND_NONE;
+}
+
+/* ------------------------------------------------------------- sending */
+
+/* The QP cannot reach its peer: as a NIC whose packets vanish. */
+static void unreachable(struct nic *nic, struct nic_qp *qp)
+{
+	if (qp->peer_dead) {
+		nic_log(nic, NIC_LOG_ERROR, "QP 0x%x: its peer is gone",
+			qp->number);
+		nic_completer_fail(nic, qp, qp->sq.head, HW_SYND_RETRY_EXC);
+		return;
+	}
+	if (qp->ack_deadline != UINT64_MAX)
+		return;
+	nic_log(nic, NIC_LOG_WARN,
+		"QP 0x%x: nobody answers to the address in its path%s",
+		qp->number,
+		qp->ack_timeout_ns ? "" : "; ack_timeout is 0, so it waits "
+					  "for ever");
+	nic_qp_set_ack_timer(nic, qp);
+}
+
+static int reserve(struct nic *nic, struct nic_qp *qp,
+		   struct nic_packet **packet)
+{
+	int ret;
+
+	if (!nic->wire)
+		return -EHOSTUNREACH;
+	if (!qp->peer_known && !nic_qp_resolve(nic, qp))
+		return -EHOSTUNREACH;
+	ret = nic->wire->ops->reserve(nic->wire, qp->peer, packet);
+	if (ret == -EHOSTUNREACH)
+		qp->peer_dead = true;
+	return ret;
+}
+
+enum sent { SENT, SENT_LATER, SENT_STOP };
+
+/* Send packet i of the request. */
+static enum sent send_packet(struct nic *nic, struct nic_qp *qp,
+			     struct nic_request *r, uint32_t i)
+{
+	struct nic_packet *packet;
+	uint8_t syndrome;
+	int ret = reserve(nic, qp, &packet);
+
+	if (ret == -EAGAIN)
+		return SENT_LATER;
+	if (ret) {
+		unreachable(nic, qp);
+		return SENT_STOP;
+	}
+	syndrome = fill_payload(nic, qp, r, i, packet);
+	if (syndrome) {
+		packet->header_len = 0; /* take the reservation back */
+		nic->wire->ops->commit(nic->wire, qp->peer, packet);
+		nic_log(nic, NIC_LOG_ERROR,
+			"QP 0x%x WQE 0x%04x: its local memory is gone",
+			qp->number, r->wqe_index);
+		nic_completer_fail(nic, qp, r, syndrome);
+		return SENT_STOP;
+	}
+	build_headers(qp, r, i, packet);
+	NIC_TRACE(nic, req_send, qp->number, r->wqe_index, packet->header[0],
+		  hw_psn_add(r->first_psn, i), packet->payload_len);
+	nic->wire->ops->commit(nic->wire, qp->peer, packet);
+	nic->counters.packets_out++;
+	if (!nic->wire->ops->lossless && qp->ack_deadline == UINT64_MAX)
+		nic_qp_set_ack_timer(nic, qp);
+	return SENT;
+}
+
+/* Send what is left of the request; true when all of it is out. */
+static enum sent send_request(struct nic *nic, struct nic_qp *qp,
+			      struct nic_request *r, unsigned *budget)
+{
+	bool response = r->flags & HW_OPF_RESPONSE;
+	enum sent sent;
+
+	while (r->sent < r->packets) {
+		if (!*budget)
+			return SENT_LATER;
+		sent = send_packet(nic, qp, r, response ? r->done_packets :
+							  r->sent);
+		if (sent != SENT)
+			return sent;
+		--*budget;
+		r->sent = response ? r->packets : r->sent + 1;
+	}
+	return SENT;
+}
+
+/*
+ * A request that stays here: done when the older ones are, in the completer.
+ * Returns whether the queue may go on behind it.
+ */
+static bool local_request(struct nic *nic, struct nic_qp *qp,
+			  struct nic_request *r)
+{
+	qp->sq.tx = r->next;
+	nic_completer_run(nic, qp);
+	return qp->state == HW_QP_RTS;
+}
+
+bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
+{
+	struct nic_sq *sq = &qp->sq;
+	struct nic_request *r;
+	enum sent sent;
+	int blocked;
+
+	if (qp->peer_dead && sq->head) {
+		unreachable(nic, qp);
+		return true;
+	}
+	while (*budget && !sq->rnr_wait && qp->state == HW_QP_RTS) {
+		if (!sq->tx)
+			sq->tx = next_request(nic, qp);
+		r = sq->tx;
+		if (!r) /* nothing to do, unless the pool is empty */
+			return sq->fetched != sq->pi && !sq->stopped &&
+			       nic_pool_empty(&nic->pool);
+		blocked = r->syndrome ? 0 : admit(nic, qp, r);
+		if (blocked) {
+			NIC_TRACE(nic, sq_blocked, qp->number, r->wqe_index,
+				  (uint64_t)blocked);
+			return false; /* a completion makes it ready */
+		}
+		if (r->flags & HW_OPF_LOCAL) {
+			--*budget;
+			if (!local_request(nic, qp, r))
+				return true;
+			continue;
+		}
+		sent = send_request(nic, qp, r, budget);
+		if (sent != SENT)
+			return sent == SENT_LATER;
+		sq->tx = r->next;
+	}
+	return !sq->rnr_wait && qp->state == HW_QP_RTS;
+}
+
+void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp)
+{
+	struct nic_request *r, *first = NULL;
+
+	for (r = qp->sq.head; r && r != qp->sq.tx; r = r->next) {
+		if (r->done || (r->flags & HW_OPF_LOCAL))
+			continue;
+		/* Writes resume behind what was acknowledged. */
+		r->sent = r->flags & HW_OPF_RESPONSE ? 0 : r->done_packets;
+		if (!first)
+			first = r;
+	}
+	if (qp->sq.tx && !(qp->sq.tx->flags & HW_OPF_LOCAL))
+		qp->sq.tx->sent = qp->sq.tx->flags & HW_OPF_RESPONSE ?
+					  0 : qp->sq.tx->done_packets;
+	if (first)
+		qp->sq.tx = first;
+	nic->counters.retransmits++;
+	nic_qp_ready(nic, qp);
+}

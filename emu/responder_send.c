@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Responder, outgoing half: read data, atomic results, ACKs and NAKs.
+ *
+ * Responses leave in the order of their requests; an ACK waits for the reads
+ * and atomics before it, because it acknowledges them too.
+ *
+ * Source: IBTA vol. 1, 9.7.5.1 (acknowledgements), C9-148 (MSN).
+ * Thread: under the NIC's lock.
+ */
+#include "emu/responder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "emu/core.h"
+#include "emu/dma.h"
+
+void nic_responder_reset(struct nic *nic, struct nic_qp *qp)
+{
+	struct nic_responder *resp = &qp->resp;
+	struct nic_response *rd = resp->rd;
+	uint16_t rd_size = resp->rd_size;
+
+	if (resp->recv.taken)
+		nic_block_put(&nic->pool, resp->recv.block);
+	memset(resp, 0, sizeof(*resp));
+	resp->rd = rd;
+	resp->rd_size = rd_size;
+	resp->nak_psn = NIC_NO_PSN;
+}
+
+static void set_headers(struct nic_qp *qp, uint8_t opcode, uint32_t psn,
+			uint8_t syndrome, struct nic_packet *packet)
+{
+	struct hw_bth_info bth = {
+		.opcode = opcode,
+		.pkey = HW_PKEY_DEFAULT,
+		.qpn = qp->remote_qpn,
+		.psn = psn,
+		.pad = (uint8_t)(-packet->payload_len & 3),
+	};
+	struct hw_bth raw = hw_bth_encode(&bth);
+	struct hw_aeth aeth = hw_aeth_encode(syndrome, qp->resp.msn);
+
+	memcpy(packet->header, &raw, sizeof(raw));
+	packet->header_len = sizeof(raw);
+	if (hw_pkt_op(opcode).flags & HW_PKTF_AETH) {
+		memcpy(packet->header + sizeof(raw), &aeth, sizeof(aeth));
+		packet->header_len += sizeof(aeth);
+	}
+	packet->src_qpn = qp->number;
+}
+
+static int reserve(struct nic *nic, struct nic_qp *qp,
+		   struct nic_packet **packet)
+{
+	int ret;
+
+	if (!nic->wire || (!qp->peer_known && !nic_qp_resolve(nic, qp)))
+		return -EHOSTUNREACH;
+	ret = nic->wire->ops->reserve(nic->wire, qp->peer, packet);
+	if (!ret)
+		(*packet)->payload_len = (*packet)->iov_count = 0;
+	return ret;
+}
+
+static void commit(struct nic *nic, struct nic_qp *qp,
+		   struct nic_packet *packet)
+{
+	nic->wire->ops->commit(nic->wire, qp->peer, packet);
+	nic->counters.packets_out++;
+}
+
+/* What the peer asked for is not there any more. */
+static void late_refusal(struct nic *nic, struct nic_qp *qp,
+			 const struct nic_response *rd, enum hw_nak code,
+			 const char *why)
+{
+	struct nic_responder *resp = &qp->resp;
+
+	nic_log(nic, NIC_LOG_ERROR,
+		"QP 0x%x: read psn %u of [0x%llx, +%u) rkey 0x%x: %s",
+		qp->number, rd->psn, (unsigned long long)rd->va, rd->len,
+		rd->rkey, why);
+	resp->nak = (uint8_t)(HW_AETH_NAK | code);
+	resp->nak_psn = hw_psn_add(rd->psn, resp->rd_offset);
+	resp->ack_due = resp->fatal = true;
+	resp->rd_next = resp->rd_pi;
+}
+
+/* Fill in the read data of the current packet. False: refused. */
+static bool read_payload(struct nic *nic, struct nic_qp *qp,
+			 const struct nic_response *rd,
+			 struct nic_packet *packet)
+{
+	uint32_t offset = qp->resp.rd_offset * qp->mtu;
+	uint32_t left = rd->len - offset;
+	struct mkey_use use = {.va = rd->va + offset,
+			       .len = left < qp->mtu ? left : qp->mtu,
+			       .key = rd->rkey,
+			       .pd = qp->pd,
+			       .qpn = qp->number,
+			       .access = MKEY_REMOTE_READ};
+	struct nic_iov *iov = packet->body;
+	const char *why;
+	void *memory;
+
+	if (!use.len)
+		return true;
+	memory = nic_mkey_translate(nic, &use, &why);
+	if (!memory) {
+		late_refusal(nic, qp, rd, HW_NAK_REMOTE_ACCESS, why);
+		return false;
+	}
+	packet->payload_len = (uint32_t)use.len;
+	if (use.len > packet->body_bytes) {
+		iov->addr = (uintptr_t)memory;
+		iov->len = (uint32_t)use.len;
+		iov->kind = NIC_MEM_HOST;
+		packet->iov_count = 1;
+	} else if (dma_copy(packet->body, memory, use.len)) {
+		nic->counters.dma_faults++;
+		late_refusal(nic, qp, rd, HW_NAK_REMOTE_OP,
+			     "the memory is not mapped any more");
+		return false;
+	}
+	return true;
+}
+
+static uint8_t read_opcode(const struct nic_responder *resp,
+			   const struct nic_response *rd)
+{
+	bool first = resp->rd_offset == resp->rd_start;
+	bool last = resp->rd_offset == rd->packets - 1u;
+
+	if (first)
+		return last ? HW_PKT_READ_RESP_ONLY : HW_PKT_READ_RESP_FIRST;
+	return last ? HW_PKT_READ_RESP_LAST : HW_PKT_READ_RESP_MIDDLE;
+}
+
+static void atomic_result(const struct nic_response *rd,
+			  struct nic_packet *packet)
+{
+	struct hw_atomic_ack_eth eth;
+
+	hw_put_be64(eth.orig, rd->va);
+	memcpy(packet->header + packet->header_len, &eth, sizeof(eth));
+	packet->header_len += sizeof(eth);
+}
+
+/* One packet of the response that is next. Returns as wire reserve. */
+static int send_response(struct nic *nic, struct nic_qp *qp)
+{
+	struct nic_responder *resp = &qp->resp;
+	struct nic_response *rd = &resp->rd[resp->rd_next & (resp->rd_size - 1u)];
+	uint32_t psn = hw_psn_add(rd->psn, resp->rd_offset);
+	uint8_t opcode = rd->atomic ? HW_PKT_ATOMIC_ACK : read_opcode(resp, rd);
+	struct nic_packet *packet;
+	int ret = reserve(nic, qp, &packet);
+
+	if (ret)
+		return ret;
+	if (!rd->atomic && !read_payload(nic, qp, rd, packet)) {
+		packet->header_len = 0; /* take the reservation back */
+		nic->wire->ops->commit(nic->wire, qp->peer, packet);
+		return 0;
+	}
+	set_headers(qp, opcode, psn, HW_AETH_ACK | HW_AETH_NO_CREDIT_LIMIT,
+		    packet);
+	if (rd->atomic)
+		atomic_result(rd, packet);
+	NIC_TRACE(nic, resp_data, qp->number, 0, opcode, psn,
+		  packet->payload_len);
+	commit(nic, qp, packet);
+	if (++resp->rd_offset == rd->packets) {
+		resp->rd_next++;
+		resp->rd_offset = resp->rd_start = 0;
+	}
+	return 0;
+}
+
+/* The NAK is out: what it means for this side. */
+static void after_nak(struct nic *nic, struct nic_qp *qp, uint8_t nak)
+{
+	bool access = nak == (HW_AETH_NAK | HW_NAK_REMOTE_ACCESS);
+
+	if (qp->resp.fatal)
+		nic_qp_fail(nic, qp, access ? NIC_EVENT_QP_ACCESS_ERR :
+					      NIC_EVENT_QP_REQ_ERR);
+	qp->resp.fatal = false;
+}
+
+static int send_ack(struct nic *nic, struct nic_qp *qp)
+{
+	struct nic_responder *resp = &qp->resp;
+	uint8_t nak = resp->nak;
+	uint8_t syndrome = nak ? nak : HW_AETH_ACK | HW_AETH_NO_CREDIT_LIMIT;
+	uint32_t psn = hw_psn_add(resp->epsn, nak ? 0 : HW_PSN_MASK);
+	struct nic_packet *packet;
+	int ret = reserve(nic, qp, &packet);
+
+	if (ret)
+		return ret;
+	if (resp->nak_psn != NIC_NO_PSN)
+		psn = resp->nak_psn;
+	resp->nak_psn = NIC_NO_PSN;
+	set_headers(qp, HW_PKT_ACK, psn, syndrome, packet);
+	NIC_TRACE(nic, resp_ack, qp->number, 0, syndrome, psn);
+	commit(nic, qp, packet);
+	resp->ack_due = false;
+	resp->nak = 0;
+	if (nak)
+		after_nak(nic, qp, nak);
+	return 0;
+}
+
+bool nic_responder_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
+{
+	struct nic_responder *resp = &qp->resp;
+	int ret = 0;
+
+	while (resp->rd_next != resp->rd_pi && *budget && !ret) {
+		ret = send_response(nic, qp);
+		--*budget;
+	}
+	if (!ret && resp->rd_next == resp->rd_pi && resp->ack_due)
+		ret = send_ack(nic, qp);
+	if (ret == -EAGAIN)
+		return true;
+	if (ret) { /* nobody to answer to */
+		resp->rd_next = resp->rd_pi;
+		resp->ack_due = resp->fatal = false;
+		resp->nak = 0;
+	}
+	return resp->rd_next != resp->rd_pi;
+}

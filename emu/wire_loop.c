@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wire "loop": NICs of one process, and a NIC to itself.
+ *
+ * Data path: emu/requester.c -> [emu/wire_loop.c] -> emu/responder.c
+ *
+ * Each NIC has an inbox, a ring of packets. Senders of several threads take
+ * turns at its lock; the one receiver needs none. Payload that does not fit a
+ * packet is copied once, by the receiver, from source to destination.
+ *
+ * A NIC that detaches leaves its inbox's lock behind (LIDs are not used
+ * twice), so that a sender never touches memory that is gone.
+ *
+ * Thread: as emu/wire.h says; the fabric may be shared by threads.
+ */
+#include "emu/wire.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/dma.h"
+
+enum {
+	NICS_MAX = 1024,
+	CELLS = 256,		  /* packets in an inbox */
+	POLL_BYTES = 1 << 20,	  /* payload taken in one poll */
+	LOOP_MTU = 128 << 10,
+};
+
+struct cell {
+	struct nic_packet packet;
+	uint8_t body[WIRE_BODY_BYTES];
+};
+
+struct inbox {
+	pthread_mutex_t lock; /* among senders, and against detach */
+	struct nic *nic;      /* NULL: gone */
+	struct cell *cells;
+	uint64_t gid_guid;
+	uint32_t head __attribute__((aligned(64))); /* written by senders */
+	uint32_t tail __attribute__((aligned(64))); /* by the receiver */
+};
+
+struct wire_loop_fabric {
+	pthread_mutex_t lock;
+	unsigned users; /* NICs, and one until wire_loop_release */
+	unsigned count; /* inboxes ever made */
+	unsigned departures;
+	struct inbox *inboxes[NICS_MAX];
+};
+
+struct wire_loop {
+	struct wire wire;
+	struct wire_loop_fabric *fabric;
+	struct inbox *inbox;
+	unsigned departures_seen;
+};
+
+static struct wire_loop *loop_of(struct wire *wire)
+{
+	return (struct wire_loop *)wire; /* wire is the first member */
+}
+
+/* ----------------------------------------------------------------- send */
+
+static unsigned inbox_count(const struct wire_loop_fabric *fabric)
+{
+	/* Acquire: an inbox that is counted is filled in. */
+	return __atomic_load_n(&fabric->count, __ATOMIC_ACQUIRE);
+}
+
+static int loop_resolve(struct wire *wire, const struct wire_path *path,
+			uint32_t *peer)
+{
+	struct wire_loop_fabric *fabric = loop_of(wire)->fabric;
+	unsigned i, count = inbox_count(fabric);
+	uint64_t guid;
+
+	memcpy(&guid, path->gid + 8, sizeof(guid));
+	for (i = 0; i < count; i++) {
+		if (path->global ? fabric->inboxes[i]->gid_guid != guid :
+				   path->lid != i + 1)
+			continue;
+		*peer = i;
+		return 0;
+	}
+	return -EHOSTUNREACH;
+}
+
+/* On success the inbox's lock is held until commit. */
+static int loop_reserve(struct wire *wire, uint32_t peer,
+			struct nic_packet **packet)
+{
+	struct inbox *inbox = loop_of(wire)->fabric->inboxes[peer];
+	int ret = -EHOSTUNREACH;
+
+	pthread_mutex_lock(&inbox->lock);
+	if (!inbox->nic)
+		goto unlock;
+	ret = -EAGAIN;
+	/* Acquire: the receiver is done with the cell that it gave back. */
+	if (inbox->head - __atomic_load_n(&inbox->tail, __ATOMIC_ACQUIRE) ==
+	    CELLS)
+		goto unlock;
+	*packet = &inbox->cells[inbox->head % CELLS].packet;
+	return 0;
+unlock:
+	pthread_mutex_unlock(&inbox->lock);
+	return ret;
+}
+
+static void loop_commit(struct wire *wire, uint32_t peer,
+			struct nic_packet *packet)
+{
+	struct wire_loop *loop = loop_of(wire);
+	struct inbox *inbox = loop->fabric->inboxes[peer];
+
+	if (packet->header_len) {
+		packet->peer = (uint32_t)(wire->address.lid - 1);
+		/* Release: who sees the new head sees the packet. */
+		__atomic_store_n(&inbox->head, inbox->head + 1,
+				 __ATOMIC_RELEASE);
+		if (inbox != loop->inbox)
+			nic_wake(inbox->nic);
+	}
+	pthread_mutex_unlock(&inbox->lock);
+}
+
+/* -------------------------------------------------------------- receive */
+
+static void report_departures(struct wire_loop *loop, struct nic *nic)
+{
+	struct wire_loop_fabric *fabric = loop->fabric;
+	unsigned i, departures, count = inbox_count(fabric);
+	bool gone;
+
+	departures = __atomic_load_n(&fabric->departures, __ATOMIC_ACQUIRE);
+	if (departures == loop->departures_seen)
+		return;
+	loop->departures_seen = departures;
+	for (i = 0; i < count; i++) {
+		pthread_mutex_lock(&fabric->inboxes[i]->lock);
+		gone = !fabric->inboxes[i]->nic;
+		pthread_mutex_unlock(&fabric->inboxes[i]->lock);
+		if (gone)
+			nic_peer_down(nic, i);
+	}
+}
+
+static unsigned loop_poll(struct wire *wire, struct nic *nic, unsigned budget,
+			  uint64_t now_ns)
+{
+	struct wire_loop *loop = loop_of(wire);
+	struct inbox *inbox = loop->inbox;
+	/* Acquire: pairs with the sender's release of head. */
+	uint32_t head = __atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE);
+	uint32_t tail = inbox->tail;
+	struct nic_packet *packet;
+	uint64_t bytes = 0;
+	unsigned count = 0;
+
+	(void)now_ns;
+	while (tail != head && count < budget && bytes < POLL_BYTES) {
+		packet = &inbox->cells[tail % CELLS].packet;
+		nic_input(nic, packet);
+		bytes += packet->payload_len;
+		count++;
+		/* Release: we are done with the cell. */
+		__atomic_store_n(&inbox->tail, ++tail, __ATOMIC_RELEASE);
+	}
+	report_departures(loop, nic);
+	return count;
+}
+
+static int loop_pull(struct wire *wire, const struct nic_packet *packet,
+		     uint64_t offset, const struct nic_mem *dst)
+{
+	const struct nic_iov *iov = packet->body;
+	uint64_t done = 0, len;
+	int ret;
+
+	(void)wire;
+	if (!packet->iov_count)
+		return dma_copy(dst->addr,
+				(const uint8_t *)packet->body + offset,
+				dst->len);
+	for (; done < dst->len; iov++) {
+		if (offset >= iov->len) {
+			offset -= iov->len;
+			continue;
+		}
+		len = iov->len - offset;
+		if (len > dst->len - done)
+			len = dst->len - done;
+		ret = dma_copy((uint8_t *)dst->addr + done,
+			       (const void *)(uintptr_t)(iov->addr + offset),
+			       len);
+		if (ret)
+			return ret;
+		done += len;
+		offset = 0;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------ attach, detach */
+
+static void fabric_put(struct wire_loop_fabric *fabric)
+{
+	unsigned i, users;
+
+	pthread_mutex_lock(&fabric->lock);
+	users = --fabric->users;
+	pthread_mutex_unlock(&fabric->lock);
+	if (users)
+		return;
+	for (i = 0; i < fabric->count; i++) {
+		pthread_mutex_destroy(&fabric->inboxes[i]->lock);
+		free(fabric->inboxes[i]);
+	}
+	pthread_mutex_destroy(&fabric->lock);
+	free(fabric);
+}
+
+static void wake_all(struct wire_loop_fabric *fabric)
+{
+	unsigned i, count = inbox_count(fabric);
+
+	for (i = 0; i < count; i++) {
+		pthread_mutex_lock(&fabric->inboxes[i]->lock);
+		if (fabric->inboxes[i]->nic)
+			nic_wake(fabric->inboxes[i]->nic);
+		pthread_mutex_unlock(&fabric->inboxes[i]->lock);
+	}
+}
+
+static void loop_detach(struct wire *wire)
+{
+	struct wire_loop *loop = loop_of(wire);
+	struct inbox *inbox = loop->inbox;
+
+	pthread_mutex_lock(&inbox->lock);
+	inbox->nic = NULL;
+	free(inbox->cells);
+	inbox->cells = NULL;
+	pthread_mutex_unlock(&inbox->lock);
+	__atomic_add_fetch(&loop->fabric->departures, 1, __ATOMIC_RELEASE);
+	wake_all(loop->fabric);
+	fabric_put(loop->fabric);
+	free(loop);
+}
+
+static const struct wire_ops loop_ops = {
+	.name = "loop",
+	.lossless = true,
+	.mtu = LOOP_MTU,
+	.resolve = loop_resolve,
+	.reserve = loop_reserve,
+	.commit = loop_commit,
+	.poll = loop_poll,
+	.pull = loop_pull,
+	.detach = loop_detach,
+};
+
+static struct inbox *inbox_create(struct nic *nic)
+{
+	struct inbox *inbox = aligned_alloc(64, sizeof(*inbox));
+	unsigned i;
+
+	if (!inbox)
+		return NULL;
+	memset(inbox, 0, sizeof(*inbox));
+	inbox->cells = calloc(CELLS, sizeof(*inbox->cells));
+	if (!inbox->cells) {
+		free(inbox);
+		return NULL;
+	}
+	for (i = 0; i < CELLS; i++) {
+		inbox->cells[i].packet.body = inbox->cells[i].body;
+		inbox->cells[i].packet.body_bytes = WIRE_BODY_BYTES;
+	}
+	inbox->nic = nic;
+	pthread_mutex_init(&inbox->lock, NULL);
+	return inbox;
+}
+
+/* Enter the inbox into the fabric: its place is its LID. */
+static int enlist(struct wire_loop *loop, uint64_t guid)
+{
+	struct wire_loop_fabric *fabric = loop->fabric;
+	struct wire_address *address = &loop->wire.address;
+	static const uint8_t prefix[8] = {0xfe, 0x80};
+	uint64_t be;
+
+	pthread_mutex_lock(&fabric->lock);
+	if (fabric->count == NICS_MAX) {
+		pthread_mutex_unlock(&fabric->lock);
+		return -ENOSPC;
+	}
+	address->lid = (uint16_t)(fabric->count + 1);
+	be = to_be64(guid ? guid : 0x5eed000000000000ull + address->lid).raw;
+	memcpy(address->gid, prefix, sizeof(prefix));
+	memcpy(address->gid + 8, &be, sizeof(be));
+	memcpy(address->mac, address->gid + 10, sizeof(address->mac));
+	loop->inbox->gid_guid = be;
+	fabric->inboxes[fabric->count] = loop->inbox;
+	__atomic_store_n(&fabric->count, fabric->count + 1, __ATOMIC_RELEASE);
+	fabric->users++;
+	pthread_mutex_unlock(&fabric->lock);
+	return 0;
+}
+
+int wire_loop_attach(struct wire_loop_fabric *fabric, struct nic *nic)
+{
+	struct wire_loop *loop = calloc(1, sizeof(*loop));
+	int ret = -ENOMEM;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->wire.ops = &loop_ops;
+	loop->fabric = fabric;
+	loop->inbox = inbox_create(nic);
+	if (!loop->inbox)
+		goto out_loop;
+	ret = enlist(loop, nic_guid(nic));
+	if (ret)
+		goto out_inbox;
+	ret = nic_attach_wire(nic, &loop->wire);
+	if (ret)
+		loop_detach(&loop->wire);
+	return ret;
+
+out_inbox:
+	pthread_mutex_destroy(&loop->inbox->lock);
+	free(loop->inbox->cells);
+	free(loop->inbox);
+out_loop:
+	free(loop);
+	return ret;
+}
+
+struct wire_loop_fabric *wire_loop_create(void)
+{
+	struct wire_loop_fabric *fabric = calloc(1, sizeof(*fabric));
+
+	if (!fabric)
+		return NULL;
+	pthread_mutex_init(&fabric->lock, NULL);
+	fabric->users = 1;
+	return fabric;
+}
+
+void wire_loop_release(struct wire_loop_fabric *fabric)
+{
+	fabric_put(fabric);
+}
