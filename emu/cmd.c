@@ -100,8 +100,7 @@ bool cmd_refuse(struct cmd *cmd, enum hw_cmd_status status, uint32_t offset,
 
 	memset(cmd->out, 0, cmd->out_len);
 	hw_set(cmd->out, HW_CMD_OUT_STATUS, status);
-	hw_set(cmd->out, HW_CMD_OUT_SYNDROME,
-	       opcode << 16 | (offset & 0xffff));
+	hw_set(cmd->out, HW_CMD_OUT_SYNDROME, opcode << 16 | (offset & 0xffff));
 	cmd->nic->counters.commands_refused++;
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
@@ -118,17 +117,18 @@ bool cmd_refuse_field(struct cmd *cmd, uint32_t base, struct hw_field field,
 
 	return cmd_refuse(cmd, HW_CMD_BAD_PARAM, base + field.offset,
 			  "%s (mailbox 0x%02x[%u:%u]) holds %u (0x%x), "
-			  "expected %s", name, base + field.offset, field.hi,
-			  field.lo, value, value, expected);
+			  "expected %s",
+			  name, base + field.offset, field.hi, field.lo, value,
+			  value, expected);
 }
 
-bool cmd_refuse_field64(struct cmd *cmd, uint32_t base,
-			struct hw_field64 field, const char *name,
-			const char *expected)
+bool cmd_refuse_field64(struct cmd *cmd, uint32_t base, struct hw_field64 field,
+			const char *name, const char *expected)
 {
 	return cmd_refuse(cmd, HW_CMD_BAD_PARAM, base + field.offset,
 			  "%s (mailbox 0x%02x, 8 bytes) holds 0x%llx, expected "
-			  "%s", name, base + field.offset,
+			  "%s",
+			  name, base + field.offset,
 			  (unsigned long long)cmd_get64(cmd, base, field),
 			  expected);
 }
@@ -152,15 +152,16 @@ struct nic_umem *cmd_umem(struct cmd *cmd, const struct cmd_umem_use *use)
 	if (!umem) {
 		cmd_refuse(cmd, HW_CMD_BAD_RES, use->id_offset,
 			   "%s: umem id %u does not exist (page lists are not "
-			   "supported, only umems)", use->what, use->id);
+			   "supported, only umems)",
+			   use->what, use->id);
 		return NULL;
 	}
 	if (use->offset > umem->mem.len ||
 	    use->len > umem->mem.len - use->offset) {
 		cmd_refuse(cmd, HW_CMD_BAD_PARAM, use->id_offset,
 			   "%s: %llu bytes at offset %llu do not fit umem %u "
-			   "of %llu bytes", use->what,
-			   (unsigned long long)use->len,
+			   "of %llu bytes",
+			   use->what, (unsigned long long)use->len,
 			   (unsigned long long)use->offset, use->id,
 			   (unsigned long long)umem->mem.len);
 		return NULL;
@@ -204,25 +205,27 @@ static bool check_lengths(struct cmd *cmd, int i, const uint8_t *in,
 	if (in_len < commands[i].in_min)
 		return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, 0xffff,
 				  "the input mailbox has %zu bytes, expected "
-				  "%u or more", in_len, commands[i].in_min);
+				  "%u or more",
+				  in_len, commands[i].in_min);
 	if (in_len > CMD_IN_BYTES &&
 	    !all_zero(in + CMD_IN_BYTES, in_len - CMD_IN_BYTES))
 		return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, CMD_IN_BYTES,
 				  "the input mailbox has %zu bytes and data "
-				  "beyond 0x%x", in_len, CMD_IN_BYTES);
+				  "beyond 0x%x",
+				  in_len, CMD_IN_BYTES);
 	if (cmd->out_len < commands[i].out_min)
 		return cmd_refuse(cmd, HW_CMD_BAD_OUTP_LEN, 0xffff,
 				  "the output mailbox has %zu bytes, expected "
-				  "%u or more", cmd->out_len,
-				  commands[i].out_min);
+				  "%u or more",
+				  cmd->out_len, commands[i].out_min);
 	return true;
 }
 
 void nic_cmd_locked(struct nic *nic, const uint8_t *in, size_t in_len,
 		    uint8_t *out, size_t out_len)
 {
-	struct cmd cmd = {.nic = nic, .name = "command", .out = out,
-			  .out_len = out_len};
+	struct cmd cmd = {
+		.nic = nic, .name = "command", .out = out, .out_len = out_len};
 	int i;
 
 	memset(out, 0, out_len);
@@ -231,7 +234,8 @@ void nic_cmd_locked(struct nic *nic, const uint8_t *in, size_t in_len,
 	if (in_len < HW_CMD_HDR_BYTES) {
 		cmd_refuse(&cmd, HW_CMD_BAD_INP_LEN, 0xffff,
 			   "the input mailbox has %zu bytes, expected 16 or "
-			   "more", in_len);
+			   "more",
+			   in_len);
 		return;
 	}
 	i = find(cmd_get(&cmd, 0, HW_CMD_IN_OPCODE));

@@ -35,9 +35,8 @@ bool cmd_refuse(struct cmd *cmd, enum hw_cmd_status status, uint32_t offset,
 /* Refuse because of a field: base is where its context starts. */
 bool cmd_refuse_field(struct cmd *cmd, uint32_t base, struct hw_field field,
 		      const char *name, const char *expected);
-bool cmd_refuse_field64(struct cmd *cmd, uint32_t base,
-			struct hw_field64 field, const char *name,
-			const char *expected);
+bool cmd_refuse_field64(struct cmd *cmd, uint32_t base, struct hw_field64 field,
+			const char *name, const char *expected);
 
 /* In a function returning bool: refuse unless ok. NAME without "HW_". */
 #define CMD_CHECK(cmd, base, FIELD, ok, expected)                              \
@@ -84,10 +83,10 @@ bool cmd_pd_exists(struct nic *nic, uint32_t pd);
  */
 struct cmd_umem_use {
 	uint32_t id;
-	uint32_t id_offset;  /* of the id field in the mailbox */
+	uint32_t id_offset; /* of the id field in the mailbox */
 	uint64_t offset, len;
 	uint32_t align;
-	const char *what;    /* "the work queue" */
+	const char *what; /* "the work queue" */
 };
 
 struct nic_umem *cmd_umem(struct cmd *cmd, const struct cmd_umem_use *use);

@@ -45,7 +45,7 @@ static void general(struct nic *nic, uint8_t *cap)
 	hw_set(cap, HW_CAP_ROCE_SUPPORTED, roce);
 	hw_set(cap, HW_CAP_PORT_TYPE, roce ? HW_PORT_ETHERNET : HW_PORT_IB);
 	hw_set(cap, HW_CAP_NUM_PORTS, 1);
-	hw_set(cap, HW_CAP_GID_TABLE_SIZE, 0); /* code 0: 8 entries */
+	hw_set(cap, HW_CAP_GID_TABLE_SIZE, 0);	/* code 0: 8 entries */
 	hw_set(cap, HW_CAP_PKEY_TABLE_SIZE, 0); /* code 0: 128 entries */
 	hw_set(cap, HW_CAP_CQ_OI, 1);
 	hw_set(cap, HW_CAP_CD, 1); /* WAIT */
@@ -120,8 +120,7 @@ bool cmd_query_roce_address(struct cmd *cmd)
 	uint64_t mac = 0;
 	int i;
 
-	CMD_CHECK(cmd, 0, ROCE_IN_INDEX,
-		  cmd_get(cmd, 0, HW_ROCE_IN_INDEX) == 0,
+	CMD_CHECK(cmd, 0, ROCE_IN_INDEX, cmd_get(cmd, 0, HW_ROCE_IN_INDEX) == 0,
 		  "0, the only address");
 	if (!wire)
 		return true;

@@ -29,7 +29,8 @@ static bool check_context(struct cmd *cmd)
 		  nic_uar_get(cmd->nic, hw_get(cqc, HW_CQC_UAR_PAGE)),
 		  "a UAR page of this device");
 	CMD_CHECK(cmd, HW_CQC_OFFSET, CQC_C_EQN,
-		  hw_get(cqc, HW_CQC_C_EQN) < NIC_EQS, "an event queue below 64");
+		  hw_get(cqc, HW_CQC_C_EQN) < NIC_EQS,
+		  "an event queue below 64");
 	return true;
 }
 
@@ -126,8 +127,8 @@ bool cmd_query_cq(struct cmd *cmd)
 	if (!cq)
 		return false;
 	if (cq->armed)
-		st = cq->armed_solicited ? HW_CQ_ST_ARMED_SOLICITED :
-					   HW_CQ_ST_ARMED;
+		st = cq->armed_solicited ? HW_CQ_ST_ARMED_SOLICITED
+					 : HW_CQ_ST_ARMED;
 	memcpy(cqc, cq->cqc, sizeof(cq->cqc));
 	hw_set(cqc, HW_CQC_STATUS, cq->failed ? HW_CQ_OVERFLOW : HW_CQ_OK);
 	hw_set(cqc, HW_CQC_ST, st);
@@ -143,10 +144,10 @@ bool cmd_destroy_cq(struct cmd *cmd)
 	if (!cq)
 		return false;
 	if (cq->users)
-		return cmd_refuse(cmd, HW_CMD_RES_BUSY,
-				  HW_CMD_IN_NUMBER.offset,
+		return cmd_refuse(cmd, HW_CMD_RES_BUSY, HW_CMD_IN_NUMBER.offset,
 				  "CQ 0x%x is still used by %u queue pair "
-				  "halves", cq->number, cq->users);
+				  "halves",
+				  cq->number, cq->users);
 	nic_cq_destroy(cmd->nic, cq);
 	return true;
 }

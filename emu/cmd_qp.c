@@ -65,8 +65,8 @@ static bool check_sizes(struct cmd *cmd)
 		  "a stride of at most max_wqe_sz_rq bytes");
 	CMD_CHECK(cmd, QPC, QPC_SEND_DBR_MODE,
 		  hw_get(qpc, HW_QPC_SEND_DBR_MODE) <=
-			  (persona->no_dbr_ext ? HW_SEND_DBR_NO_DBR_EXT :
-						 HW_SEND_DBR_VALID),
+			  (persona->no_dbr_ext ? HW_SEND_DBR_NO_DBR_EXT
+					       : HW_SEND_DBR_VALID),
 		  "0, or 1 on a device with send_dbr_mode_no_dbr_ext");
 	return true;
 }
@@ -112,8 +112,8 @@ static bool bind_memory(struct cmd *cmd, struct nic_qp *qp)
 	};
 	uint8_t *record;
 
-	qp->no_dbr = hw_get(qpc, HW_QPC_SEND_DBR_MODE) ==
-		     HW_SEND_DBR_NO_DBR_EXT;
+	qp->no_dbr =
+		hw_get(qpc, HW_QPC_SEND_DBR_MODE) == HW_SEND_DBR_NO_DBR_EXT;
 	qp->wq_umem = cmd_umem(cmd, &wq);
 	if (!qp->wq_umem)
 		return false;
@@ -130,8 +130,7 @@ static bool bind_memory(struct cmd *cmd, struct nic_qp *qp)
 	return true;
 }
 
-static void bind_objects(struct nic *nic, const uint8_t *qpc,
-			 struct nic_qp *qp)
+static void bind_objects(struct nic *nic, const uint8_t *qpc, struct nic_qp *qp)
 {
 	qp->pd = hw_get(qpc, HW_QPC_PD);
 	qp->user_index = hw_get(qpc, HW_QPC_USER_INDEX);
@@ -204,8 +203,9 @@ bool cmd_query_qp(struct cmd *cmd)
 	hw_set(qpc, HW_QPC_NEXT_SEND_PSN, qp->sq.next_psn);
 	hw_set(qpc, HW_QPC_NEXT_RCV_PSN, qp->resp.epsn);
 	hw_set(qpc, HW_QPC_LAST_ACKED_PSN,
-	       hw_psn_add(qp->sq.head && qp->sq.head->admitted ?
-				  qp->sq.head->first_psn : qp->sq.next_psn,
+	       hw_psn_add(qp->sq.head && qp->sq.head->admitted
+				  ? qp->sq.head->first_psn
+				  : qp->sq.next_psn,
 			  HW_PSN_MASK));
 	hw_set(qpc, HW_QPC_HW_SQ_COUNTER, qp->sq.done & 0xffff);
 	hw_set(qpc, HW_QPC_SW_SQ_COUNTER, qp->sq.pi & 0xffff);

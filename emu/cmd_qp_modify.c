@@ -140,15 +140,14 @@ static bool check_path(struct cmd *cmd)
 		  "a LID: this is an InfiniBand port, and grh is 0");
 	if ((roce || hw_get(ads, HW_ADS_GRH)) &&
 	    !memcmp(ads + HW_ADS_RGID, no_gid, sizeof(no_gid)))
-		return cmd_refuse(cmd, HW_CMD_BAD_PARAM, ADS + HW_ADS_RGID,
-				  "ADS_RGID (mailbox 0x%02x, 16 bytes) is zero, "
-				  "expected the peer's GID: %s",
-				  ADS + HW_ADS_RGID,
-				  roce ? "this is an Ethernet port" :
-					 "grh is 1");
+		return cmd_refuse(
+			cmd, HW_CMD_BAD_PARAM, ADS + HW_ADS_RGID,
+			"ADS_RGID (mailbox 0x%02x, 16 bytes) is zero, "
+			"expected the peer's GID: %s",
+			ADS + HW_ADS_RGID,
+			roce ? "this is an Ethernet port" : "grh is 1");
 	CMD_CHECK(cmd, ADS, ADS_SRC_ADDR_INDEX,
-		  hw_get(ads, HW_ADS_SRC_ADDR_INDEX) == 0,
-		  "0, the only GID");
+		  hw_get(ads, HW_ADS_SRC_ADDR_INDEX) == 0, "0, the only GID");
 	return true;
 }
 
@@ -228,20 +227,20 @@ static void set_retries(struct cmd *cmd, struct nic_qp *qp, uint32_t which)
 
 	if (which & OPT_RETRY_COUNT) {
 		keep(cmd, qp, HW_QPC_RETRY_COUNT);
-		sq->retries_max = (uint8_t)cmd_get(cmd, QPC,
-						   HW_QPC_RETRY_COUNT);
+		sq->retries_max =
+			(uint8_t)cmd_get(cmd, QPC, HW_QPC_RETRY_COUNT);
 		sq->retries = sq->retries_max;
 	}
 	if (which & OPT_RNR_RETRY) {
 		keep(cmd, qp, HW_QPC_RNR_RETRY);
-		sq->rnr_retries_max = (uint8_t)cmd_get(cmd, QPC,
-						       HW_QPC_RNR_RETRY);
+		sq->rnr_retries_max =
+			(uint8_t)cmd_get(cmd, QPC, HW_QPC_RNR_RETRY);
 		sq->rnr_retries = sq->rnr_retries_max;
 	}
 	if (which & OPT_SRA_MAX) {
 		keep(cmd, qp, HW_QPC_LOG_SRA_MAX);
-		sq->responses_max = (uint16_t)(
-			1u << cmd_get(cmd, QPC, HW_QPC_LOG_SRA_MAX));
+		sq->responses_max =
+			(uint16_t)(1u << cmd_get(cmd, QPC, HW_QPC_LOG_SRA_MAX));
 	}
 	if (which & OPT_ACK_TIMEOUT)
 		set_timeout(cmd, qp);
@@ -265,9 +264,9 @@ bool cmd_rtr2rts(struct cmd *cmd)
 
 	if (!qp || !check_sra(cmd))
 		return false;
-	set_retries(cmd, qp, OPT_RETRY_COUNT | OPT_RNR_RETRY | OPT_SRA_MAX |
-				     OPT_ACK_TIMEOUT |
-				     (optional & OPT_RNR_TIMEOUT));
+	set_retries(cmd, qp,
+		    OPT_RETRY_COUNT | OPT_RNR_RETRY | OPT_SRA_MAX |
+			    OPT_ACK_TIMEOUT | (optional & OPT_RNR_TIMEOUT));
 	set_access(cmd, qp, optional);
 	keep(cmd, qp, HW_QPC_LOG_ACK_REQ_FREQ);
 	qp->sq.next_psn = cmd_get(cmd, QPC, HW_QPC_NEXT_SEND_PSN);

@@ -20,8 +20,7 @@ static bool check_context(struct cmd *cmd)
 
 	CMD_CHECK(cmd, WQ, WQ_TYPE, hw_get(wq, HW_WQ_TYPE) <= HW_WQ_CYCLIC,
 		  "0 (linked list) or 1 (cyclic)");
-	CMD_CHECK(cmd, WQ, WQ_PD,
-		  cmd_pd_exists(cmd->nic, hw_get(wq, HW_WQ_PD)),
+	CMD_CHECK(cmd, WQ, WQ_PD, cmd_pd_exists(cmd->nic, hw_get(wq, HW_WQ_PD)),
 		  "a PD of ALLOC_PD");
 	CMD_CHECK(cmd, WQ, WQ_LOG_WQ_STRIDE, stride >= 4 && stride <= 9,
 		  "4 to 9 (16 to 512 bytes)");
@@ -137,8 +136,7 @@ bool cmd_destroy_rmp(struct cmd *cmd)
 	if (!rmp)
 		return false;
 	if (rmp->users)
-		return cmd_refuse(cmd, HW_CMD_RES_BUSY,
-				  HW_CMD_IN_NUMBER.offset,
+		return cmd_refuse(cmd, HW_CMD_RES_BUSY, HW_CMD_IN_NUMBER.offset,
 				  "RMP 0x%x is still used by %u queue pairs",
 				  rmp->number, rmp->users);
 	nic_rmp_destroy(cmd->nic, rmp);

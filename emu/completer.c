@@ -19,11 +19,16 @@
 static uint8_t vendor_syndrome(uint8_t syndrome)
 {
 	switch (syndrome) {
-	case HW_SYND_LOCAL_PROT: return 0x51;
-	case HW_SYND_REMOTE_INVAL_REQ: return 0x8a;
-	case HW_SYND_REMOTE_ACCESS: return 0x88;
-	case HW_SYND_RETRY_EXC: return 0x83;
-	default: return 0;
+	case HW_SYND_LOCAL_PROT:
+		return 0x51;
+	case HW_SYND_REMOTE_INVAL_REQ:
+		return 0x8a;
+	case HW_SYND_REMOTE_ACCESS:
+		return 0x88;
+	case HW_SYND_RETRY_EXC:
+		return 0x83;
+	default:
+		return 0;
 	}
 }
 
@@ -31,9 +36,8 @@ static uint8_t vendor_syndrome(uint8_t syndrome)
 static void dump(struct nic *nic, struct nic_qp *qp, struct nic_request *r)
 {
 	const struct nic_sge *sge = nic_request_sges(r);
-	struct mkey_use use = {.pd = qp->pd,
-			       .qpn = qp->number,
-			       .access = MKEY_LOCAL_READ};
+	struct mkey_use use = {
+		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_READ};
 	const char *why;
 	void *memory;
 	unsigned i;
@@ -243,9 +247,9 @@ void nic_completer_timeout(struct nic *nic, struct nic_qp *qp)
 static uint64_t rnr_timer_ns(uint8_t code)
 {
 	static const uint16_t units[] = {
-		0,    1,    2,	 3,    4,    6,	   8,	 12,
-		16,   24,   32,	 48,   64,   96,   128,	 192,
-		256,  384,  512, 768,  1024, 1536, 2048, 3072,
+		0,    1,    2,	  3,	 4,	6,     8,     12,
+		16,   24,   32,	  48,	 64,	96,    128,   192,
+		256,  384,  512,  768,	 1024,	1536,  2048,  3072,
 		4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152};
 
 	code &= HW_AETH_VALUE_MASK;
@@ -278,11 +282,16 @@ static void rnr(struct nic *nic, struct nic_qp *qp, uint32_t psn, uint8_t code)
 static uint8_t nak_syndrome(uint8_t nak)
 {
 	switch (nak) {
-	case HW_NAK_INVALID_REQ: return HW_SYND_REMOTE_INVAL_REQ;
-	case HW_NAK_REMOTE_ACCESS: return HW_SYND_REMOTE_ACCESS;
-	case HW_NAK_REMOTE_OP: return HW_SYND_REMOTE_OP;
-	case HW_NAK_SOURCE_FAULT: return HW_SYND_LOCAL_PROT;
-	default: return HW_SYND_BAD_RESP;
+	case HW_NAK_INVALID_REQ:
+		return HW_SYND_REMOTE_INVAL_REQ;
+	case HW_NAK_REMOTE_ACCESS:
+		return HW_SYND_REMOTE_ACCESS;
+	case HW_NAK_REMOTE_OP:
+		return HW_SYND_REMOTE_OP;
+	case HW_NAK_SOURCE_FAULT:
+		return HW_SYND_LOCAL_PROT;
+	default:
+		return HW_SYND_BAD_RESP;
 	}
 }
 
@@ -326,9 +335,8 @@ static uint8_t scatter(struct nic *nic, struct nic_qp *qp,
 {
 	const struct nic_sge *sge = nic_request_sges(r);
 	uint32_t left = packet->payload_len, at = 0;
-	struct mkey_use use = {.pd = qp->pd,
-			       .qpn = qp->number,
-			       .access = MKEY_LOCAL_WRITE};
+	struct mkey_use use = {
+		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_WRITE};
 	struct nic_mem dst = {.kind = NIC_MEM_HOST};
 	const char *why;
 	int ret;
@@ -348,8 +356,8 @@ static uint8_t scatter(struct nic *nic, struct nic_qp *qp,
 		ret = nic->wire->ops->pull(nic->wire, packet, at, &dst);
 		if (ret) {
 			nic->counters.dma_faults++;
-			return ret == -EFAULT ? HW_SYND_LOCAL_PROT :
-						HW_SYND_REMOTE_OP;
+			return ret == -EFAULT ? HW_SYND_LOCAL_PROT
+					      : HW_SYND_REMOTE_OP;
 		}
 		at += (uint32_t)dst.len;
 		left -= (uint32_t)dst.len;

@@ -25,9 +25,9 @@ struct nic_persona_info {
 const struct nic_persona_info *nic_persona_info(enum nic_persona persona);
 
 enum {
-	NIC_LOG_MAX_MSG = 30,	/* 1 GiB; UCX insists on it */
-	NIC_PORT_MTU = 5,	/* IBV_MTU_4096 */
-	NIC_EQS = 64,		/* event queue numbers that CQs may name */
+	NIC_LOG_MAX_MSG = 30, /* 1 GiB; UCX insists on it */
+	NIC_PORT_MTU = 5,     /* IBV_MTU_4096 */
+	NIC_EQS = 64,	      /* event queue numbers that CQs may name */
 	NIC_NOTICES = 256,
 };
 

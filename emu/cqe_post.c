@@ -75,8 +75,9 @@ bool nic_cqe_post(struct nic *nic, struct nic_cq *cq, struct hw_cqe_info *info)
 		nic->counters.cq_overruns++;
 		NIC_TRACE(nic, cq_overrun, info->qpn, info->wqe_counter,
 			  cq->number, cq->pi, cq->ci);
-		cq_failed(nic, cq, "overrun, every entry holds a CQE that was "
-				   "not consumed");
+		cq_failed(nic, cq,
+			  "overrun, every entry holds a CQE that was "
+			  "not consumed");
 		return false;
 	}
 	info->owner = cq->collapsed ? 0 : cq->pi >> cq->log_size & 1;
@@ -91,9 +92,9 @@ bool nic_cqe_post(struct nic *nic, struct nic_cq *cq, struct hw_cqe_info *info)
 		return false;
 	}
 	NIC_TRACE(nic, cqe_post, info->qpn, info->wqe_counter, cq->number,
-		  cq->pi, (uint64_t)from_be32(cqe.sop_drop_qpn) << 32 |
-				  (uint32_t)info->wqe_counter << 16 |
-				  cqe.op_own);
+		  cq->pi,
+		  (uint64_t)from_be32(cqe.sop_drop_qpn) << 32 |
+			  (uint32_t)info->wqe_counter << 16 | cqe.op_own);
 	cq->pi++;
 	nic->counters.cqes++;
 	if (hw_cqe_is_error(info->opcode)) {

@@ -135,10 +135,10 @@ static inline void copy_word(void *dst, const void *src, size_t len)
 {
 	switch (len) {
 	case 1:
-		__atomic_store_n((uint8_t *)dst,
-				 __atomic_load_n((const uint8_t *)src,
-						 __ATOMIC_ACQUIRE),
-				 __ATOMIC_RELEASE);
+		__atomic_store_n(
+			(uint8_t *)dst,
+			__atomic_load_n((const uint8_t *)src, __ATOMIC_ACQUIRE),
+			__ATOMIC_RELEASE);
 		break;
 	case 2:
 		__atomic_store_n((uint16_t *)dst,

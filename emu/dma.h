@@ -39,9 +39,9 @@ int dma_load_record(const void *word, uint32_t *value);
  * Returns 0 and the original value, or -EFAULT.
  */
 struct dma_atomic {
-	bool compare_swap;     /* else fetch and add */
-	uint64_t operand;      /* swap value, or value to add */
-	uint64_t compare;      /* compare value, or field boundary */
+	bool compare_swap; /* else fetch and add */
+	uint64_t operand;  /* swap value, or value to add */
+	uint64_t compare;  /* compare value, or field boundary */
 	uint64_t swap_mask;
 	uint64_t compare_mask;
 };

@@ -129,8 +129,8 @@ static bool take_atomic(struct walk *w, uint8_t opmod)
 			   "0x09 (8 bytes)",
 			   opmod);
 	request->operand_bytes = masked && opmod == HW_OPMOD_ATOMIC_4B ? 4 : 8;
-	if (masked ? !take_masked(w, request->opcode == HW_OP_MASKED_CS) :
-		     !take_plain(w))
+	if (masked ? !take_masked(w, request->opcode == HW_OP_MASKED_CS)
+		   : !take_plain(w))
 		return bad(w, HW_SYND_LOCAL_QP_OP,
 			   "ctrl.ds %u leaves no room for the atomic segment",
 			   w->end / HW_WQE_DS);
@@ -148,8 +148,10 @@ static bool take_wait(struct walk *w)
 	w->request->wait_index = from_be32(wait.max_index);
 	w->request->wait_cqn = from_be32(wait.qpn_cqn) & 0xffffff;
 	if (!nic_cq_get(w->nic, w->request->wait_cqn))
-		return bad(w, HW_SYND_LOCAL_QP_OP, "it waits for CQ 0x%x: no "
-			   "such CQ", w->request->wait_cqn);
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "it waits for CQ 0x%x: no "
+			   "such CQ",
+			   w->request->wait_cqn);
 	return true;
 }
 
@@ -192,7 +194,8 @@ static bool add_sge(struct walk *w, const struct nic_sge *sge)
 	if ((uint64_t)request->total_len + sge->len > 1ull << NIC_LOG_MAX_MSG)
 		return bad(w, HW_SYND_LOCAL_LENGTH,
 			   "data segment %u: byte_count %u makes the message "
-			   "longer than 2^%u", n, sge->len, NIC_LOG_MAX_MSG);
+			   "longer than 2^%u",
+			   n, sge->len, NIC_LOG_MAX_MSG);
 	request->total_len += sge->len;
 	return true;
 }
@@ -213,9 +216,8 @@ static bool check_sge(struct walk *w, const struct nic_sge *sge)
 	if (!nic_mkey_translate(w->nic, &use, &why))
 		return bad(w, HW_SYND_LOCAL_PROT,
 			   "data segment %u: [0x%llx, +%u) lkey 0x%x: %s",
-			   w->request->sge_count,
-			   (unsigned long long)sge->va, sge->len, sge->lkey,
-			   why);
+			   w->request->sge_count, (unsigned long long)sge->va,
+			   sge->len, sge->lkey, why);
 	return true;
 }
 
@@ -233,8 +235,8 @@ static bool take_data(struct walk *w)
 				return bad(w, HW_SYND_LOCAL_QP_OP,
 					   "inline data is not legal here");
 			w->offset += sizeof(count);
-			return take_inline(w, from_be32(count) &
-						      ~HW_INLINE_FLAG);
+			return take_inline(w,
+					   from_be32(count) & ~HW_INLINE_FLAG);
 		}
 		if (!take(w, &data, sizeof(data)))
 			return false;
@@ -266,8 +268,9 @@ static bool check_atomic(struct walk *w)
 bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 		 uint32_t ds, struct nic_request *request)
 {
-	struct walk w = {nic, qp, request, wqe, sizeof(struct hw_wqe_ctrl),
-			 ds * HW_WQE_DS};
+	struct walk w = {
+		nic,	       qp, request, wqe, sizeof(struct hw_wqe_ctrl),
+		ds * HW_WQE_DS};
 	struct hw_wqe_ctrl_info ctrl;
 	struct hw_wqe_ctrl raw;
 	struct hw_wqe_op op;

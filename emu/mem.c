@@ -83,8 +83,7 @@ struct nic_umem *nic_umem_get(struct nic *nic, uint32_t id)
 
 /* ------------------------------------------------------------------ UAR */
 
-static int uar_add(struct nic *nic, const struct nic_uar *init,
-		   uint32_t *index)
+static int uar_add(struct nic *nic, const struct nic_uar *init, uint32_t *index)
 {
 	struct nic_uar *uar = calloc(1, sizeof(*uar));
 	int ret;

@@ -28,11 +28,11 @@ struct nic_mkey {
 	uint64_t start, len;   /* addresses in WQEs */
 	uint32_t pd;
 	uint32_t index;
-	uint32_t qpn;	       /* HW_MKC_QPN_ANY, or the only QP */
+	uint32_t qpn; /* HW_MKC_QPN_ANY, or the only QP */
 	uint8_t variant;
-	uint8_t access;	       /* enum mkey_access */
+	uint8_t access; /* enum mkey_access */
 	bool relaxed;
-	bool owns_umem;	       /* made by nic_mkey_register */
+	bool owns_umem; /* made by nic_mkey_register */
 };
 
 /* Rights as the mkey context has them. */

@@ -17,9 +17,9 @@
 #include "emu/dma.h"
 
 enum {
-	INPUT_BUDGET = 64,  /* packets in one step */
-	QP_BUDGET = 32,	    /* packets or CQEs for one QP's turn */
-	READY_BUDGET = 64,  /* QPs in one step */
+	INPUT_BUDGET = 64, /* packets in one step */
+	QP_BUDGET = 32,	   /* packets or CQEs for one QP's turn */
+	READY_BUDGET = 64, /* QPs in one step */
 };
 
 /* ----------------------------------------------------------------- lock */
@@ -282,8 +282,7 @@ void nic_set_asleep(struct nic *nic, bool asleep)
 void nic_wake(struct nic *nic)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&nic->asleep, __ATOMIC_SEQ_CST) &&
-	    nic->config.wake)
+	if (__atomic_load_n(&nic->asleep, __ATOMIC_SEQ_CST) && nic->config.wake)
 		nic->config.wake(nic->config.arg);
 }
 

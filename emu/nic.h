@@ -164,8 +164,7 @@ struct nic_mem {
  * Returns 0 and *id > 0; -EINVAL for a zero length or a range that wraps;
  * -ENOTSUP for a kind that this build or machine lacks; -ENOSPC.
  */
-int nic_umem_register(struct nic *nic, const struct nic_mem *mem,
-		      uint32_t *id);
+int nic_umem_register(struct nic *nic, const struct nic_mem *mem, uint32_t *id);
 
 /* Returns 0; -ENOENT; -EBUSY while a QP, CQ, RMP or mkey uses it. */
 int nic_umem_deregister(struct nic *nic, uint32_t id);
@@ -197,7 +196,7 @@ enum nic_access {
 
 struct nic_mkey_attr {
 	struct nic_mem mem;
-	uint64_t iova;	 /* address of the first byte in WQEs */
+	uint64_t iova; /* address of the first byte in WQEs */
 	uint32_t pd;
 	uint32_t access; /* enum nic_access; local read is always granted */
 };
@@ -268,11 +267,11 @@ int nic_packet_in(struct nic *nic, const struct nic_packet *packet);
 
 struct nic_port {
 	enum nic_link link;
-	uint16_t lid;	  /* 0 without a wire */
+	uint16_t lid; /* 0 without a wire */
 	uint8_t gid[16];
-	uint8_t mac[6];	  /* RoCE */
-	uint8_t mtu;	  /* enum ibv_mtu: 5 is 4096 */
-	bool active;	  /* a wire is attached */
+	uint8_t mac[6]; /* RoCE */
+	uint8_t mtu;	/* enum ibv_mtu: 5 is 4096 */
+	bool active;	/* a wire is attached */
 };
 
 void nic_query_port(struct nic *nic, struct nic_port *port);
@@ -281,25 +280,25 @@ void nic_query_port(struct nic *nic, struct nic_port *port);
 
 /* One number for each thing that can happen; names as in rdma statistic. */
 #define NIC_COUNTERS(X)                                                        \
-	X(doorbells)		/* doorbell register writes seen */            \
-	X(doorbells_by_record)	/* compat: the record was ahead */             \
-	X(doorbells_stale)	/* repeated or backwards */                    \
-	X(doorbells_dropped)	/* no such QP, or not in RTS */                \
-	X(wqes)			/* send WQEs fetched */                        \
-	X(cqes)			/* CQEs written */                             \
+	X(doorbells)	       /* doorbell register writes seen */             \
+	X(doorbells_by_record) /* compat: the record was ahead */              \
+	X(doorbells_stale)     /* repeated or backwards */                     \
+	X(doorbells_dropped)   /* no such QP, or not in RTS */                 \
+	X(wqes)		       /* send WQEs fetched */                         \
+	X(cqes)		       /* CQEs written */                              \
 	X(cq_overruns)                                                         \
-	X(req_cqe_error)	/* requester error CQEs, flushes included */   \
+	X(req_cqe_error) /* requester error CQEs, flushes included */          \
 	X(resp_cqe_error)                                                      \
 	X(packets_out)                                                         \
 	X(packets_in)                                                          \
-	X(packets_dropped)	/* malformed, or nobody to take them */        \
+	X(packets_dropped) /* malformed, or nobody to take them */             \
 	X(duplicate_request)                                                   \
 	X(out_of_sequence)                                                     \
-	X(packet_seq_err)	/* NAK "PSN sequence" received */              \
-	X(rnr_nak_retry_err)	/* RNR NAK received */                         \
+	X(packet_seq_err)    /* NAK "PSN sequence" received */                 \
+	X(rnr_nak_retry_err) /* RNR NAK received */                            \
 	X(local_ack_timeout_err)                                               \
 	X(retransmits)                                                         \
-	X(dma_faults)		/* client memory was not there */              \
+	X(dma_faults) /* client memory was not there */                        \
 	X(commands)                                                            \
 	X(commands_refused)
 

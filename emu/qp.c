@@ -21,8 +21,8 @@ struct nic_qp *nic_qp_get(struct nic *nic, uint32_t number)
 
 const char *nic_qp_state_name(uint8_t state)
 {
-	static const char *const names[] = {"RST", "INIT", "RTR", "RTS",
-					    "SQER", "SQD", "ERR"};
+	static const char *const names[] = {"RST",  "INIT", "RTR", "RTS",
+					    "SQER", "SQD",  "ERR"};
 
 	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
 }
@@ -69,8 +69,8 @@ bool nic_qp_resolve(struct nic *nic, struct nic_qp *qp)
 	};
 
 	memcpy(path.gid, ads + HW_ADS_RGID, sizeof(path.gid));
-	qp->peer_known = nic->wire && !nic->wire->ops->resolve(
-					      nic->wire, &path, &qp->peer);
+	qp->peer_known = nic->wire &&
+			 !nic->wire->ops->resolve(nic->wire, &path, &qp->peer);
 	return qp->peer_known;
 }
 

@@ -28,28 +28,28 @@
 struct nic_sq {
 	uint8_t *ring;
 	uint8_t *dbrec_word;
-	uint32_t size;	       /* basic blocks */
-	uint32_t pi;	       /* free-running; low 16 bits from doorbells */
-	uint32_t fetched;      /* next block to fetch */
-	uint32_t done;	       /* blocks before it are completed */
+	uint32_t size;	  /* basic blocks */
+	uint32_t pi;	  /* free-running; low 16 bits from doorbells */
+	uint32_t fetched; /* next block to fetch */
+	uint32_t done;	  /* blocks before it are completed */
 	struct nic_request *head, *tail; /* in flight, oldest first */
 	struct nic_request *tx;		 /* to send next; NULL: fetch */
 	uint32_t next_psn;
-	uint16_t in_flight;    /* requests */
-	uint16_t responses;    /* reads and atomics outstanding */
+	uint16_t in_flight; /* requests */
+	uint16_t responses; /* reads and atomics outstanding */
 	uint16_t responses_max;
 	uint8_t retries, retries_max;
 	uint8_t rnr_retries, rnr_retries_max;
-	bool stopped;	       /* a failed WQE: fetch no further */
+	bool stopped; /* a failed WQE: fetch no further */
 	bool rnr_wait;
 };
 
 struct nic_qp {
 	struct nic_qp *ready_next;
-	bool ready;	    /* on the list of QPs that have output */
+	bool ready; /* on the list of QPs that have output */
 	bool peer_known, peer_dead;
-	uint8_t state;	    /* enum hw_qp_state */
-	uint8_t access;	    /* enum nic_access, remote bits */
+	uint8_t state;	/* enum hw_qp_state */
+	uint8_t access; /* enum nic_access, remote bits */
 	uint8_t min_rnr_nak;
 	uint8_t rq_type;
 	bool no_dbr;
@@ -57,10 +57,10 @@ struct nic_qp {
 	uint32_t number;
 	uint32_t remote_qpn;
 	uint32_t peer;
-	uint32_t mtu;	    /* payload bytes of a full packet */
+	uint32_t mtu; /* payload bytes of a full packet */
 	uint32_t pd;
 	uint32_t user_index;
-	uint64_t ack_timeout_ns; /* 0: none */
+	uint64_t ack_timeout_ns;	     /* 0: none */
 	uint64_t ack_deadline, rnr_deadline; /* UINT64_MAX: not running */
 	struct nic_cq *cq_send, *cq_recv;
 	struct nic_rmp *rmp;
@@ -126,15 +126,13 @@ bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 		 uint32_t ds, struct nic_request *request);
 
 /* requester.c: send; true if there is more to do now. */
-bool nic_requester_output(struct nic *nic, struct nic_qp *qp,
-			  unsigned *budget);
+bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget);
 void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp);
 
 /* responder.c: a request packet came; responder_send.c: what is due. */
 void nic_responder_input(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_packet *packet);
-bool nic_responder_output(struct nic *nic, struct nic_qp *qp,
-			  unsigned *budget);
+bool nic_responder_output(struct nic *nic, struct nic_qp *qp, unsigned *budget);
 void nic_responder_reset(struct nic *nic, struct nic_qp *qp);
 
 /* completer.c */

@@ -39,21 +39,21 @@ struct nic_request {
 	uint64_t raddr;
 	uint32_t rkey;
 	uint32_t imm;
-	uint32_t total_len;  /* payload bytes, request or response */
+	uint32_t total_len; /* payload bytes, request or response */
 	uint32_t first_psn;
-	uint32_t packets;    /* PSNs that it occupies; 0 for local opcodes */
-	uint32_t sent;	     /* packets sent since the last retransmission */
+	uint32_t packets;      /* PSNs that it occupies; 0 for local opcodes */
+	uint32_t sent;	       /* packets sent since the last retransmission */
 	uint32_t done_packets; /* acknowledged, or response packets placed */
-	uint16_t wqe_index;  /* ctrl.index: what the CQE will say */
-	uint16_t flags;	     /* enum hw_op_flags */
+	uint16_t wqe_index;    /* ctrl.index: what the CQE will say */
+	uint16_t flags;	       /* enum hw_op_flags */
 	uint8_t opcode;
 	uint8_t bbs;
 	uint8_t fm_ce_se;
-	uint8_t syndrome;    /* of a failed request */
+	uint8_t syndrome; /* of a failed request */
 	uint8_t sge_count;
 	uint8_t operand_bytes; /* atomics: 4 or 8 */
 	bool inline_data;
-	bool admitted;	     /* PSN given, fences passed */
+	bool admitted; /* PSN given, fences passed */
 	bool done;
 	struct hw_atomic_args atomic;
 	uint32_t wait_cqn, wait_index;
@@ -63,7 +63,8 @@ struct nic_request {
 	};
 };
 
-static inline const struct nic_sge *nic_request_sges(const struct nic_request *r)
+static inline const struct nic_sge *
+nic_request_sges(const struct nic_request *r)
 {
 	return r->block ? r->block->sge : r->sge;
 }

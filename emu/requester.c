@@ -23,9 +23,9 @@ enum {
 };
 
 enum why_blocked { /* trace sq_blocked */
-	BLOCKED_FENCE = 1,
-	BLOCKED_RESPONSES,
-	BLOCKED_WAIT,
+		   BLOCKED_FENCE = 1,
+		   BLOCKED_RESPONSES,
+		   BLOCKED_WAIT,
 };
 
 /* ----------------------------------------------------------- admission */
@@ -147,12 +147,18 @@ static uint8_t packet_opcode(const struct nic_request *r, uint32_t i)
 	bool imm = r->flags & HW_OPF_IMM;
 
 	switch (r->opcode) {
-	case HW_OP_RDMA_READ: return HW_PKT_READ_REQUEST;
-	case HW_OP_ATOMIC_CS: return HW_PKT_CMP_SWAP;
-	case HW_OP_ATOMIC_FA: return HW_PKT_FETCH_ADD;
-	case HW_OP_MASKED_CS: return HW_PKT_MASKED_CS;
-	case HW_OP_MASKED_FA: return HW_PKT_MASKED_FA;
-	default: break;
+	case HW_OP_RDMA_READ:
+		return HW_PKT_READ_REQUEST;
+	case HW_OP_ATOMIC_CS:
+		return HW_PKT_CMP_SWAP;
+	case HW_OP_ATOMIC_FA:
+		return HW_PKT_FETCH_ADD;
+	case HW_OP_MASKED_CS:
+		return HW_PKT_MASKED_CS;
+	case HW_OP_MASKED_FA:
+		return HW_PKT_MASKED_FA;
+	default:
+		break;
 	}
 	if (r->flags & HW_OPF_RADDR) {
 		if (first && last)
@@ -246,9 +252,8 @@ static uint8_t gather(struct nic *nic, struct nic_qp *qp,
 	const struct nic_sge *sge = nic_request_sges(r);
 	uint32_t left = packet->payload_len, copied = 0, len;
 	bool by_reference = left > packet->body_bytes;
-	struct mkey_use use = {.pd = qp->pd,
-			       .qpn = qp->number,
-			       .access = MKEY_LOCAL_READ};
+	struct mkey_use use = {
+		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_READ};
 	const char *why;
 	void *memory;
 
@@ -316,8 +321,9 @@ static void unreachable(struct nic *nic, struct nic_qp *qp)
 	nic_log(nic, NIC_LOG_WARN,
 		"QP 0x%x: nobody answers to the address in its path%s",
 		qp->number,
-		qp->ack_timeout_ns ? "" : "; ack_timeout is 0, so it waits "
-					  "for ever");
+		qp->ack_timeout_ns ? ""
+				   : "; ack_timeout is 0, so it waits "
+				     "for ever");
 	nic_qp_set_ack_timer(nic, qp);
 }
 
@@ -382,8 +388,8 @@ static enum sent send_request(struct nic *nic, struct nic_qp *qp,
 	while (r->sent < r->packets) {
 		if (!*budget)
 			return SENT_LATER;
-		sent = send_packet(nic, qp, r, response ? r->done_packets :
-							  r->sent);
+		sent = send_packet(nic, qp, r,
+				   response ? r->done_packets : r->sent);
 		if (sent != SENT)
 			return sent;
 		--*budget;
@@ -455,8 +461,9 @@ void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp)
 			first = r;
 	}
 	if (qp->sq.tx && !(qp->sq.tx->flags & HW_OPF_LOCAL))
-		qp->sq.tx->sent = qp->sq.tx->flags & HW_OPF_RESPONSE ?
-					  0 : qp->sq.tx->done_packets;
+		qp->sq.tx->sent = qp->sq.tx->flags & HW_OPF_RESPONSE
+					  ? 0
+					  : qp->sq.tx->done_packets;
 	if (first)
 		qp->sq.tx = first;
 	nic->counters.retransmits++;

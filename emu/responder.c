@@ -202,8 +202,8 @@ static enum state check_op_seq(struct arrival *a)
 
 	if (message ? starts || !(a->op.flags & message) : !starts)
 		return refuse(a, HW_NAK_INVALID_REQ,
-			      message ? "it interrupts a message" :
-					"it continues no message");
+			      message ? "it interrupts a message"
+				      : "it continues no message");
 	return CHK_OP_VALID;
 }
 
@@ -226,8 +226,7 @@ static enum state check_op_valid(struct arrival *a)
 static bool payload_fits(const struct arrival *a)
 {
 	uint32_t len = a->packet->payload_len, mtu = a->qp->mtu;
-	uint32_t left = a->op.flags & HW_PKTF_RETH ? a->len :
-						     a->qp->resp.left;
+	uint32_t left = a->op.flags & HW_PKTF_RETH ? a->len : a->qp->resp.left;
 
 	if (!(a->op.flags & HW_PKTF_LAST))
 		return len == mtu &&
@@ -267,18 +266,18 @@ static enum state take_recv(struct arrival *a)
 {
 	struct nic_responder *resp = &a->qp->resp;
 	struct nic_rq *rq = nic_qp_rq(a->qp);
-	bool first_of_send = (a->op.flags & HW_PKTF_SEND) &&
-			     (a->op.flags & HW_PKTF_FIRST);
-	bool write_imm = (a->op.flags & HW_PKTF_WRITE) &&
-			 (a->op.flags & HW_PKTF_IMMDT);
+	bool first_of_send =
+		(a->op.flags & HW_PKTF_SEND) && (a->op.flags & HW_PKTF_FIRST);
+	bool write_imm =
+		(a->op.flags & HW_PKTF_WRITE) && (a->op.flags & HW_PKTF_IMMDT);
 	int ret;
 
 	if (!first_of_send && !write_imm)
 		return CHK_RKEY;
 	if (!rq)
 		return receiver_not_ready(a);
-	ret = write_imm ? nic_rq_skip(a->nic, rq, &a->imm_wqe_counter) :
-			  nic_rq_take(a->nic, rq, &resp->recv);
+	ret = write_imm ? nic_rq_skip(a->nic, rq, &a->imm_wqe_counter)
+			: nic_rq_take(a->nic, rq, &resp->recv);
 	if (ret == -EAGAIN)
 		return receiver_not_ready(a);
 	if (ret)
@@ -315,8 +314,7 @@ static enum state check_rkey(struct arrival *a)
 		use.access = MKEY_REMOTE_READ;
 	if (a->op.flags & HW_PKTF_ATOMIC)
 		use.access = MKEY_ATOMIC;
-	if (!(a->op.flags & HW_PKTF_RETH) &&
-	    !(a->op.flags & HW_PKTF_ATOMIC)) {
+	if (!(a->op.flags & HW_PKTF_RETH) && !(a->op.flags & HW_PKTF_ATOMIC)) {
 		if (!(a->op.flags & HW_PKTF_WRITE))
 			return EXECUTE; /* a send has no rkey */
 		/* The key may have gone since the message's first packet. */
@@ -396,7 +394,8 @@ static int scatter(struct arrival *a)
 		dst.addr = nic_mkey_translate(a->nic, &use, &why);
 		if (!dst.addr)
 			return -EFAULT;
-		ret = a->nic->wire->ops->pull(a->nic->wire, a->packet, at, &dst);
+		ret = a->nic->wire->ops->pull(a->nic->wire, a->packet, at,
+					      &dst);
 		if (ret)
 			return ret;
 		at += (uint32_t)dst.len;
@@ -465,8 +464,8 @@ static enum state execute_read(struct arrival *a)
 	struct nic_response *rd = add_response(a);
 
 	if (a->len > a->qp->mtu)
-		rd->packets = ((a->len + a->qp->mtu - 1) / a->qp->mtu) &
-			      0x3fffffff;
+		rd->packets =
+			((a->len + a->qp->mtu - 1) / a->qp->mtu) & 0x3fffffff;
 	return COMPLETE;
 }
 
@@ -487,8 +486,8 @@ static uint8_t recv_opcode(const struct arrival *a)
 {
 	if (a->op.flags & HW_PKTF_WRITE)
 		return HW_CQE_RESP_WR_IMM;
-	return a->op.flags & HW_PKTF_IMMDT ? HW_CQE_RESP_SEND_IMM :
-					     HW_CQE_RESP_SEND;
+	return a->op.flags & HW_PKTF_IMMDT ? HW_CQE_RESP_SEND_IMM
+					   : HW_CQE_RESP_SEND;
 }
 
 static void finish_message(struct arrival *a)
@@ -527,8 +526,8 @@ static enum state complete(struct arrival *a)
 		resp->message = 0;
 		finish_message(a);
 	} else {
-		resp->message = (uint8_t)(a->op.flags &
-					  (HW_PKTF_SEND | HW_PKTF_WRITE));
+		resp->message =
+			(uint8_t)(a->op.flags & (HW_PKTF_SEND | HW_PKTF_WRITE));
 	}
 	if (a->bth.ack_req &&
 	    !(a->op.flags & (HW_PKTF_READ | HW_PKTF_ATOMIC))) {

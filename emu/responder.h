@@ -26,12 +26,12 @@ struct nic_responder {
 	uint32_t left;	    /* of the write that is arriving */
 	uint32_t write_len; /* of that write, for its receive CQE */
 	uint32_t rkey;
-	uint64_t va;	    /* where its next byte goes */
-	uint8_t message;    /* HW_PKTF_SEND or _WRITE in progress, or 0 */
-	uint8_t nak;	    /* AETH syndrome to send, 0: none */
+	uint64_t va;	 /* where its next byte goes */
+	uint8_t message; /* HW_PKTF_SEND or _WRITE in progress, or 0 */
+	uint8_t nak;	 /* AETH syndrome to send, 0: none */
 	bool ack_due;
-	bool nak_sent;	    /* wait for the expected PSN */
-	bool fatal;	    /* go to ERR once the NAK is out */
+	bool nak_sent; /* wait for the expected PSN */
+	bool fatal;    /* go to ERR once the NAK is out */
 	bool established;
 	struct nic_recv recv;
 	/* Responses, a ring: rd_next is sent next, rd_offset packets of it

@@ -153,7 +153,8 @@ static void atomic_result(const struct nic_response *rd,
 static int send_response(struct nic *nic, struct nic_qp *qp)
 {
 	struct nic_responder *resp = &qp->resp;
-	struct nic_response *rd = &resp->rd[resp->rd_next & (resp->rd_size - 1u)];
+	struct nic_response *rd =
+		&resp->rd[resp->rd_next & (resp->rd_size - 1u)];
 	uint32_t psn = hw_psn_add(rd->psn, resp->rd_offset);
 	uint8_t opcode = rd->atomic ? HW_PKT_ATOMIC_ACK : read_opcode(resp, rd);
 	struct nic_packet *packet;
@@ -186,8 +187,9 @@ static void after_nak(struct nic *nic, struct nic_qp *qp, uint8_t nak)
 	bool access = nak == (HW_AETH_NAK | HW_NAK_REMOTE_ACCESS);
 
 	if (qp->resp.fatal)
-		nic_qp_fail(nic, qp, access ? NIC_EVENT_QP_ACCESS_ERR :
-					      NIC_EVENT_QP_REQ_ERR);
+		nic_qp_fail(nic, qp,
+			    access ? NIC_EVENT_QP_ACCESS_ERR
+				   : NIC_EVENT_QP_REQ_ERR);
 	qp->resp.fatal = false;
 }
 

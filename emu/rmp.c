@@ -62,8 +62,8 @@ int nic_rq_skip(struct nic *nic, struct nic_rq *rq, uint16_t *wqe_counter)
 		if (dma_copy(&next, slot_address(rq, rq->next_slot),
 			     sizeof(next)))
 			return -EIO;
-		rq->next_slot = from_be16(next.next_wqe_index) &
-				(uint16_t)rq->mask;
+		rq->next_slot =
+			from_be16(next.next_wqe_index) & (uint16_t)rq->mask;
 	}
 	rq->ci++;
 	return 0;
@@ -86,9 +86,9 @@ static void decode(struct nic_recv *recv, uint32_t entries)
 		sge[recv->sge_count].lkey = from_be32(data.lkey);
 		sge[recv->sge_count].len = len;
 		recv->sge_count++;
-		recv->total_len = len > UINT32_MAX - recv->total_len ?
-					  UINT32_MAX :
-					  recv->total_len + len;
+		recv->total_len = len > UINT32_MAX - recv->total_len
+					  ? UINT32_MAX
+					  : recv->total_len + len;
 	}
 }
 
@@ -106,7 +106,8 @@ int nic_rq_take(struct nic *nic, struct nic_rq *rq, struct nic_recv *recv)
 	if (!recv->block)
 		return -EAGAIN;
 	if (bytes - skip > sizeof(recv->block->bytes))
-		bytes = skip + sizeof(recv->block->bytes) / HW_WQE_DS * HW_WQE_DS;
+		bytes = skip +
+			sizeof(recv->block->bytes) / HW_WQE_DS * HW_WQE_DS;
 	ret = nic_rq_skip(nic, rq, &recv->wqe_counter);
 	if (!ret && dma_copy(recv->block->bytes, slot_address(rq, slot) + skip,
 			     bytes - skip))

@@ -35,7 +35,7 @@ struct nic_rmp {
 struct nic_recv {
 	struct nic_block *block;
 	uint32_t total_len;
-	uint32_t offset;   /* bytes placed so far */
+	uint32_t offset; /* bytes placed so far */
 	uint16_t wqe_counter;
 	uint8_t sge_count;
 	bool taken;

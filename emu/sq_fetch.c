@@ -78,8 +78,8 @@ uint32_t nic_sq_fetch(struct nic *nic, struct nic_qp *qp, uint8_t *wqe,
 	if (ctrl.qpn != qp->number)
 		return bad(nic, qp, "ctrl.qpn names another queue pair",
 			   ctrl.qpn);
-	if (bbs > 1 && copy_blocks(sq, sq->fetched + 1, wqe + HW_WQE_BB,
-				   bbs - 1)) {
+	if (bbs > 1 &&
+	    copy_blocks(sq, sq->fetched + 1, wqe + HW_WQE_BB, bbs - 1)) {
 		nic->counters.dma_faults++;
 		return bad(nic, qp, "the send queue is not mapped any more", 1);
 	}

@@ -17,7 +17,7 @@ struct nic_table {
 	uint32_t base;	   /* number of slot 0 */
 	uint32_t limit;	   /* most objects */
 	uint32_t count;
-	uint32_t next;	   /* slot to try first */
+	uint32_t next; /* slot to try first */
 };
 
 void nic_table_init(struct nic_table *table, uint32_t base, uint32_t limit);

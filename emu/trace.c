@@ -87,9 +87,10 @@ int nic_trace_format(const struct nic_trace_record *record, char *buf,
 	}
 	snprintf(args, sizeof(args), format, record->args[0], record->args[1],
 		 record->args[2]);
-	return snprintf(buf, size, "%" PRIu64 ".%09" PRIu64
-			" qp=0x%06x wqe=0x%04x %-11s %s",
-			record->now_ns / 1000000000, record->now_ns % 1000000000,
-			record->qpn, record->wqe_index, name, args);
+	return snprintf(
+		buf, size,
+		"%" PRIu64 ".%09" PRIu64 " qp=0x%06x wqe=0x%04x %-11s %s",
+		record->now_ns / 1000000000, record->now_ns % 1000000000,
+		record->qpn, record->wqe_index, name, args);
 }
 #pragma GCC diagnostic pop

@@ -41,12 +41,12 @@ struct nic_iov {
 struct nic_packet {
 	uint8_t header[HW_PKT_HDR_MAX];
 	uint16_t header_len;
-	uint16_t iov_count;   /* 0: body holds the payload bytes themselves */
+	uint16_t iov_count; /* 0: body holds the payload bytes themselves */
 	uint32_t payload_len;
-	uint32_t src_qpn;     /* sender's QP; lossless wires only, else 0 */
-	uint32_t peer;	      /* input: who sent it, as resolve() would say */
-	void *body;	      /* payload bytes, or struct nic_iov[iov_count] */
-	uint32_t body_bytes;  /* room in body */
+	uint32_t src_qpn;    /* sender's QP; lossless wires only, else 0 */
+	uint32_t peer;	     /* input: who sent it, as resolve() would say */
+	void *body;	     /* payload bytes, or struct nic_iov[iov_count] */
+	uint32_t body_bytes; /* room in body */
 };
 
 /* Where a QP's packets go, from the address path of its context. */

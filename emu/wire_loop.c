@@ -24,8 +24,8 @@
 
 enum {
 	NICS_MAX = 1024,
-	CELLS = 256,		  /* packets in an inbox */
-	POLL_BYTES = 1 << 20,	  /* payload taken in one poll */
+	CELLS = 256,	      /* packets in an inbox */
+	POLL_BYTES = 1 << 20, /* payload taken in one poll */
 	LOOP_MTU = 128 << 10,
 };
 
@@ -80,8 +80,8 @@ static int loop_resolve(struct wire *wire, const struct wire_path *path,
 
 	memcpy(&guid, path->gid + 8, sizeof(guid));
 	for (i = 0; i < count; i++) {
-		if (path->global ? fabric->inboxes[i]->gid_guid != guid :
-				   path->lid != i + 1)
+		if (path->global ? fabric->inboxes[i]->gid_guid != guid
+				 : path->lid != i + 1)
 			continue;
 		*peer = i;
 		return 0;
