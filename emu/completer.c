@@ -52,10 +52,16 @@ static void dump(struct nic *nic, struct nic_qp *qp, struct nic_request *r)
 	}
 }
 
+static bool signaled(const struct nic_request *r)
+{
+	uint8_t ce = r->fm_ce_se >> 2 & 3;
+
+	return r->syndrome || ce == HW_CE_ALWAYS || ce == HW_CE_CQE_AND_EQE;
+}
+
 static bool post(struct nic *nic, struct nic_qp *qp,
 		 const struct nic_request *r)
 {
-	uint8_t ce = r->fm_ce_se >> 2 & 3;
 	struct hw_cqe_info info = {
 		.opcode = r->syndrome ? HW_CQE_REQ_ERR : HW_CQE_REQ,
 		.qpn = qp->number,
@@ -63,15 +69,11 @@ static bool post(struct nic *nic, struct nic_qp *qp,
 		.wqe_opcode = r->opcode,
 		.wqe_counter = r->wqe_index,
 		.byte_cnt = r->total_len,
-		.solicited = ce == HW_CE_CQE_AND_EQE,
+		.solicited = (r->fm_ce_se >> 2 & 3) == HW_CE_CQE_AND_EQE,
 		.syndrome = r->syndrome,
 		.vendor_syndrome = vendor_syndrome(r->syndrome),
 	};
 
-	NIC_TRACE(nic, comp_done, qp->number, r->wqe_index, r->opcode,
-		  r->syndrome);
-	if (!r->syndrome && ce != HW_CE_ALWAYS && ce != HW_CE_CQE_AND_EQE)
-		return true;
 	return nic_cqe_post(nic, qp->cq_send, &info);
 }
 
@@ -87,7 +89,9 @@ static void complete_head(struct nic *nic, struct nic_qp *qp)
 		sq->tail = NULL;
 	sq->in_flight--;
 	sq->done += r->bbs;
-	posted = post(nic, qp, r);
+	NIC_TRACE(nic, comp_done, qp->number, r->wqe_index, r->opcode,
+		  r->syndrome);
+	posted = !signaled(r) || post(nic, qp, r);
 	if (r->syndrome) {
 		nic_log(nic, NIC_LOG_ERROR,
 			"QP 0x%x WQE 0x%04x completes with syndrome 0x%02x "

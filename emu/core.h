@@ -79,6 +79,8 @@ void nic_cmd_locked(struct nic *nic, const uint8_t *in, size_t in_len,
 
 /* doorbell.c: look at a slice of the doorbells. */
 enum nic_step_result nic_scan_doorbells(struct nic *nic);
+/* A QP that is reset starts without old doorbells. */
+void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp);
 void nic_scan_forget_uar(struct nic *nic, const struct nic_uar *uar);
 void nic_scan_forget_qp(struct nic *nic, const struct nic_qp *qp);
 

@@ -23,17 +23,35 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define DMA_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
+#define DMA_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define DMA_ASAN 1
+#elif __has_feature(thread_sanitizer)
+#define DMA_TSAN 1
 #endif
 #endif
 #ifdef DMA_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
 
+/*
+ * The sanitizers must see the jump (they keep shadow stacks); else the
+ * compiler's own pair is used, which costs a tenth of sigsetjmp().
+ */
+#if defined(DMA_ASAN) || defined(DMA_TSAN)
+#define GUARD_SET(g) sigsetjmp((g).env, 0)
+#define GUARD_JUMP(g) siglongjmp((g).env, 1)
+typedef sigjmp_buf guard_env;
+#else
+#define GUARD_SET(g) __builtin_setjmp((g).env)
+#define GUARD_JUMP(g) __builtin_longjmp((g).env, 1)
+typedef void *guard_env[5];
+#endif
+
 struct guard {
-	sigjmp_buf env;
+	guard_env env;
 	volatile sig_atomic_t active;
 	uintptr_t fault;
 };
@@ -63,7 +81,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	if (guard.active) {
 		guard.active = 0;
 		guard.fault = (uintptr_t)info->si_addr;
-		siglongjmp(guard.env, 1);
+		GUARD_JUMP(guard);
 	}
 	chain(sig == SIGSEGV ? &previous_segv : &previous_bus, sig, info,
 	      context);
@@ -90,7 +108,7 @@ int dma_init(void)
 }
 
 /*
- * if (sigsetjmp(guard.env, 0)) return error;
+ * if (GUARD_SET(guard)) return error;
  * begin_guard(); accesses; end_guard();
  */
 static inline void begin_guard(void)
@@ -174,7 +192,7 @@ int dma_copy(void *dst, const void *src, size_t len)
 		return -EFAULT;
 	if (poisoned(src, len))
 		return -EIO;
-	if (sigsetjmp(guard.env, 0))
+	if (GUARD_SET(guard))
 		return fault_side(dst, len);
 	begin_guard();
 	if (is_word(len) && aligned(dst, src, len))
@@ -192,7 +210,7 @@ int dma_probe(const void *src, size_t len)
 
 	if (!len)
 		return 0;
-	if (poisoned(src, len) || sigsetjmp(guard.env, 0))
+	if (poisoned(src, len) || GUARD_SET(guard))
 		return -EIO;
 	begin_guard();
 	for (i = 0; i < len; i += 4096)
@@ -207,7 +225,7 @@ int dma_write_cqe(void *dst, const void *cqe)
 	uint64_t last8;
 
 	memcpy(&last8, (const uint8_t *)cqe + 56, sizeof(last8));
-	if (poisoned(dst, 64) || sigsetjmp(guard.env, 0))
+	if (poisoned(dst, 64) || GUARD_SET(guard))
 		return -EFAULT;
 	begin_guard();
 	memcpy(dst, cqe, 56);
@@ -218,7 +236,7 @@ int dma_write_cqe(void *dst, const void *cqe)
 
 int dma_load_record(const void *word, uint32_t *value)
 {
-	if (poisoned(word, 4) || sigsetjmp(guard.env, 0))
+	if (poisoned(word, 4) || GUARD_SET(guard))
 		return -EIO;
 	begin_guard();
 	*value = nic_order_load_record(word);
@@ -267,7 +285,7 @@ static uint64_t atomic_8(uint64_t *addr, const struct dma_atomic *op)
 int dma_atomic(void *addr, unsigned bytes, const struct dma_atomic *op,
 	       uint64_t *original)
 {
-	if (poisoned(addr, bytes) || sigsetjmp(guard.env, 0))
+	if (poisoned(addr, bytes) || GUARD_SET(guard))
 		return -EFAULT;
 	begin_guard();
 	*original = bytes == 4 ? atomic_4(addr, op) : atomic_8(addr, op);

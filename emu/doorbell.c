@@ -4,8 +4,10 @@
  *
  * Data path: stack/dev/doorbell.h -> [emu/doorbell.c] -> emu/sq_fetch.c
  *
- * A register is a word of a UAR page: non-zero means rung, and it is taken by
- * an exchange with zero. In compat mode the doorbell records of the queue
+ * A register is a word of a UAR page. A send register is rung when its word is
+ * another one than last time: a repeated word is old news anyway, and a NIC
+ * that only reads leaves the cache line where the next doorbell finds it. The
+ * CQ register is taken by an exchange with zero. In compat mode the doorbell records of the queue
  * pairs are looked at too, because a word that two QPs share keeps only the
  * later doorbell.
  *
@@ -57,6 +59,13 @@ void nic_qp_doorbell(struct nic *nic, struct nic_qp *qp,
 
 /* ------------------------------------------------------------- registers */
 
+static void *register_at(struct nic_uar *uar, unsigned i)
+{
+	if (i == NIC_UAR_REG_NO_DBR)
+		return uar->page + HW_UAR_NO_DBR;
+	return uar->page + HW_UAR_BF + i * HW_UAR_BF_HALF_BYTES;
+}
+
 static void dropped(struct nic *nic, const struct nic_uar *uar, uint64_t word,
 		    const char *why)
 {
@@ -95,26 +104,36 @@ static void heat_qp(struct nic *nic, struct nic_qp *qp)
 	scan->hot_qps[scan->hot_qp_next++ % NIC_HOT] = qp;
 }
 
-static void send_register(struct nic *nic, struct nic_uar *uar, uint64_t word)
+/* Why the doorbell is not for this queue pair; NULL: it is. */
+static const char *refuse(const struct nic_qp *qp, const struct nic_uar *uar)
+{
+	if (!qp)
+		return "no such queue pair";
+	if (qp->uar != uar)
+		return "it has another UAR page";
+	if (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR)
+		return "it is not in RTS";
+	return NULL;
+}
+
+static void send_register(struct nic *nic, struct nic_uar *uar, unsigned i,
+			  uint64_t word)
 {
 	struct hw_sq_doorbell raw;
 	struct hw_sq_doorbell_info db;
 	struct nic_qp *qp;
+	const char *why;
 
 	memcpy(&raw, &word, sizeof(raw));
 	db = hw_sq_doorbell_decode(&raw);
 	qp = nic_qp_get(nic, db.qpn);
+	why = refuse(qp, uar);
 	nic->counters.doorbells++;
-	if (!qp) {
-		dropped(nic, uar, word, "no such queue pair");
-		return;
-	}
-	if (qp->uar != uar) {
-		dropped(nic, uar, word, "it has another UAR page");
-		return;
-	}
-	if (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR) {
-		dropped(nic, uar, word, "it is not in RTS");
+	if (why) {
+		/* The same word again may be for a queue pair by then. */
+		nic_order_clear_register(register_at(uar, i), word);
+		uar->seen[i] = 0;
+		dropped(nic, uar, word, why);
 		return;
 	}
 	NIC_TRACE(nic, db_register, qp->number, db.producer_index,
@@ -145,40 +164,55 @@ static void cq_register(struct nic *nic, const struct nic_uar *uar,
 	nic_cq_arm(nic, cq, &arm);
 }
 
-/* Take the doorbell at an offset, if one is there. */
-static uint64_t take(struct nic_uar *uar, uint32_t offset)
+static bool scan_register(struct nic *nic, struct nic_uar *uar, unsigned i)
 {
-	if (!nic_order_load_register(uar->page + offset))
-		return 0;
-	return nic_order_take_register(uar->page + offset);
+	uint64_t word = nic_order_load_register(register_at(uar, i));
+
+	if (word == uar->seen[i])
+		return false;
+	uar->seen[i] = word;
+	if (!word)
+		return false; /* cleared by its owner */
+	send_register(nic, uar, i, word);
+	return true;
 }
 
 static bool scan_uar(struct nic *nic, struct nic_uar *uar)
 {
-	uint32_t halves = uar->kind == NIC_UAR_BF ? 2 * HW_UAR_BF_REGS : 1;
+	unsigned halves = uar->kind == NIC_UAR_BF ? 2 * HW_UAR_BF_REGS : 1;
+	uint8_t *cq_doorbell = uar->page + HW_UAR_CQ_DOORBELL;
 	bool rung = false;
-	uint64_t word;
-	uint32_t i;
+	unsigned i;
 
-	for (i = 0; i < halves; i++) {
-		word = take(uar, HW_UAR_BF + i * HW_UAR_BF_HALF_BYTES);
-		if (word)
-			send_register(nic, uar, word);
-		rung |= word != 0;
+	for (i = 0; i < halves; i++)
+		rung |= scan_register(nic, uar, i);
+	if (uar->no_dbr_users)
+		rung |= scan_register(nic, uar, NIC_UAR_REG_NO_DBR);
+	if (nic_order_load_register(cq_doorbell)) {
+		cq_register(nic, uar, nic_order_take_register(cq_doorbell));
+		rung = true;
 	}
-	if (uar->no_dbr_users) {
-		word = take(uar, HW_UAR_NO_DBR);
-		if (word)
-			send_register(nic, uar, word);
-		rung |= word != 0;
-	}
-	word = take(uar, HW_UAR_CQ_DOORBELL);
-	if (word)
-		cq_register(nic, uar, word);
-	rung |= word != 0;
 	if (rung)
 		heat_uar(nic, uar);
 	return rung;
+}
+
+void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp)
+{
+	struct nic_uar *uar = qp->uar;
+	struct hw_sq_doorbell raw;
+	uint64_t word;
+	unsigned i;
+
+	(void)nic;
+	for (i = 0; i < NIC_UAR_REGS; i++) {
+		word = nic_order_load_register(register_at(uar, i));
+		memcpy(&raw, &word, sizeof(raw));
+		if (hw_sq_doorbell_decode(&raw).qpn != qp->number)
+			continue;
+		nic_order_clear_register(register_at(uar, i), word);
+		uar->seen[i] = 0;
+	}
 }
 
 /* --------------------------------------------------------------- records */

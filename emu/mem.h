@@ -14,12 +14,19 @@ struct nic_umem {
 	uint32_t users; /* QPs, CQs, RMPs and mkeys that name it */
 };
 
+/* Send registers of a page: the BlueFlame halves, and the one at 0x600. */
+enum {
+	NIC_UAR_REG_NO_DBR = 2 * HW_UAR_BF_REGS,
+	NIC_UAR_REGS,
+};
+
 struct nic_uar {
 	uint8_t *page;
 	uint32_t index;
 	uint32_t users; /* QPs and CQs that name it */
 	enum nic_uar_kind kind;
-	uint32_t no_dbr_users; /* QPs that ring at HW_UAR_NO_DBR */
+	uint64_t seen[NIC_UAR_REGS]; /* words when last looked at */
+	uint32_t no_dbr_users;	     /* QPs that ring at HW_UAR_NO_DBR */
 };
 
 struct nic_mkey {

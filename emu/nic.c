@@ -17,9 +17,10 @@
 #include "emu/dma.h"
 
 enum {
-	INPUT_BUDGET = 64, /* packets in one step */
+	INPUT_BUDGET = 64, /* packets in one round */
 	QP_BUDGET = 32,	   /* packets or CQEs for one QP's turn */
-	READY_BUDGET = 64, /* QPs in one step */
+	READY_BUDGET = 64, /* QPs in one round */
+	ROUNDS = 4,	   /* rounds in one step */
 };
 
 /* ----------------------------------------------------------------- lock */
@@ -208,19 +209,30 @@ static bool run_ready(struct nic *nic)
 	return ran;
 }
 
+/* Packets in, then what they caused: responses, and requests behind them. */
+static bool exchange(struct nic *nic)
+{
+	bool busy = false;
+
+	if (nic->wire)
+		busy = nic->wire->ops->poll(nic->wire, nic, INPUT_BUDGET,
+					    nic->now_ns) != 0;
+	return busy | run_ready(nic);
+}
+
 static enum nic_step_result step_locked(struct nic *nic, uint64_t now_ns)
 {
 	enum nic_step_result scan;
-	bool busy = false;
+	unsigned i;
+	bool busy;
 
 	if (now_ns > nic->now_ns)
 		nic->now_ns = now_ns;
-	if (nic->wire)
-		busy |= nic->wire->ops->poll(nic->wire, nic, INPUT_BUDGET,
-					     now_ns) != 0;
-	busy |= nic_timers_run(nic);
+	busy = nic_timers_run(nic);
 	scan = nic_scan_doorbells(nic);
-	busy |= run_ready(nic);
+	/* A request to oneself is through in three rounds. */
+	for (i = 0; i < ROUNDS && exchange(nic); i++)
+		busy = true;
 	if (nic->notice_ci != nic->notice_pi)
 		busy |= send_notices(nic);
 	return busy ? NIC_STEP_BUSY : scan;
@@ -320,18 +332,16 @@ void nic_drop(struct nic *nic, const struct nic_packet *packet, const char *why)
 
 /* Why a packet is not even looked at; NULL if it is well-formed. */
 static const char *malformed(const struct nic_packet *packet,
-			     struct hw_pkt_op *op)
+			     struct hw_bth_info *bth, struct hw_pkt_op *op)
 {
-	struct hw_bth_info bth;
-
 	if (packet->header_len < HW_BTH_BYTES ||
 	    packet->header_len > sizeof(packet->header))
 		return "no room for a BTH";
-	bth = nic_packet_bth(packet);
-	*op = hw_pkt_op(bth.opcode);
+	*bth = nic_packet_bth(packet);
+	*op = hw_pkt_op(bth->opcode);
 	if (!op->name)
 		return "unknown opcode";
-	if (bth.version)
+	if (bth->version)
 		return "transport version is not 0";
 	if (packet->header_len != op->hdr_bytes)
 		return "header length does not fit the opcode";
@@ -344,9 +354,9 @@ static const char *malformed(const struct nic_packet *packet,
 
 void nic_input(struct nic *nic, const struct nic_packet *packet)
 {
-	struct hw_pkt_op op = {0};
-	const char *why = malformed(packet, &op);
 	struct hw_bth_info bth;
+	struct hw_pkt_op op;
+	const char *why = malformed(packet, &bth, &op);
 	struct nic_qp *qp;
 
 	nic->counters.packets_in++;
@@ -355,7 +365,6 @@ void nic_input(struct nic *nic, const struct nic_packet *packet)
 		nic_log(nic, NIC_LOG_INFO, "packet dropped: %s", why);
 		return;
 	}
-	bth = nic_packet_bth(packet);
 	qp = nic_qp_get(nic, bth.qpn);
 	if (!qp) {
 		nic_drop(nic, packet, "no such queue pair");

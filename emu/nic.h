@@ -177,7 +177,8 @@ enum nic_uar_kind {
 /*
  * Give the NIC a doorbell page: 4096 bytes, aligned to 4096, zeroed, owned by
  * the caller and mapped until nic_uar_free. Layout: hw/doorbell.h. The NIC
- * reads doorbells from it and clears each word that it has seen.
+ * reads doorbells from it; it clears the CQ doorbell when it has seen it, and
+ * what it refused.
  *
  * Returns 0 and the page index for *_uar_page fields; -EINVAL; -ENOSPC.
  */
@@ -225,8 +226,8 @@ enum nic_step_result {
 };
 
 /*
- * Do a bounded amount of work: packets that arrived, timers, doorbells, send
- * queues, in this order. now_ns is any clock that never goes back.
+ * Do a bounded amount of work: timers, doorbells, then rounds of packets that
+ * arrived and queues that have something to send. now_ns is any clock that never goes back.
  * `while (nic_step(nic, now)) ;` serves everything that is there.
  */
 enum nic_step_result nic_step(struct nic *nic, uint64_t now_ns);

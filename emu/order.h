@@ -28,12 +28,21 @@ static inline uint32_t nic_order_load_record(const void *word)
 }
 
 /*
- * Take a doorbell and clear the register in one step, so that a doorbell
+ * Take a CQ doorbell and clear the register in one step, so that a doorbell
  * which arrives in between is either returned now or left for the next look.
  */
 static inline uint64_t nic_order_take_register(void *reg)
 {
 	return __atomic_exchange_n((uint64_t *)reg, 0, __ATOMIC_ACQ_REL);
+}
+
+/*
+ * Forget a send doorbell, unless a newer one has replaced it meanwhile.
+ */
+static inline void nic_order_clear_register(void *reg, uint64_t word)
+{
+	__atomic_compare_exchange_n((uint64_t *)reg, &word, 0, 0,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 /*

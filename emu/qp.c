@@ -101,6 +101,7 @@ static void reset_queues(struct nic *nic, struct nic_qp *qp)
 	qp->rq.next_slot = 0;
 	qp->flushing = false;
 	nic_qp_stop_timers(qp);
+	nic_scan_reset_qp(nic, qp);
 	nic_responder_reset(nic, qp);
 	unready(nic, qp);
 }

@@ -4,8 +4,8 @@
  *
  * Data path: emu/requester.c -> [emu/wire_loop.c] -> emu/responder.c
  *
- * Each NIC has an inbox, a ring of packets. Senders of several threads take
- * turns at its lock; the one receiver needs none. Payload that does not fit a
+ * Each NIC has an inbox, a ring of packets. A sender that finds another one at
+ * it comes again in its next step; the one receiver needs no lock. Payload that does not fit a
  * packet is copied once, by the receiver, from source to destination.
  *
  * A NIC that detaches leaves its inbox's lock behind (LIDs are not used
@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +25,9 @@
 
 enum {
 	NICS_MAX = 1024,
-	CELLS = 256,	      /* packets in an inbox */
+	CELLS = 128,	      /* packets in an inbox */
 	POLL_BYTES = 1 << 20, /* payload taken in one poll */
-	LOOP_MTU = 128 << 10,
+	LOOP_MTU = 1 << 20,
 };
 
 struct cell {
@@ -35,7 +36,7 @@ struct cell {
 };
 
 struct inbox {
-	pthread_mutex_t lock; /* among senders, and against detach */
+	bool busy;	      /* a sender is at it, or its NIC detaches */
 	struct nic *nic;      /* NULL: gone */
 	struct cell *cells;
 	uint64_t gid_guid;
@@ -89,25 +90,43 @@ static int loop_resolve(struct wire *wire, const struct wire_path *path,
 	return -EHOSTUNREACH;
 }
 
-/* On success the inbox's lock is held until commit. */
+/* Acquire and release: what the last one at the inbox did is visible. */
+static bool inbox_try(struct inbox *inbox)
+{
+	return !__atomic_exchange_n(&inbox->busy, true, __ATOMIC_ACQUIRE);
+}
+
+static void inbox_leave(struct inbox *inbox)
+{
+	__atomic_store_n(&inbox->busy, false, __ATOMIC_RELEASE);
+}
+
+static void inbox_enter(struct inbox *inbox)
+{
+	while (!inbox_try(inbox))
+		sched_yield();
+}
+
+/* On success the inbox is ours until commit. */
 static int loop_reserve(struct wire *wire, uint32_t peer,
 			struct nic_packet **packet)
 {
 	struct inbox *inbox = loop_of(wire)->fabric->inboxes[peer];
 	int ret = -EHOSTUNREACH;
 
-	pthread_mutex_lock(&inbox->lock);
+	if (!inbox_try(inbox))
+		return -EAGAIN;
 	if (!inbox->nic)
-		goto unlock;
+		goto leave;
 	ret = -EAGAIN;
 	/* Acquire: the receiver is done with the cell that it gave back. */
 	if (inbox->head - __atomic_load_n(&inbox->tail, __ATOMIC_ACQUIRE) ==
 	    CELLS)
-		goto unlock;
+		goto leave;
 	*packet = &inbox->cells[inbox->head % CELLS].packet;
 	return 0;
-unlock:
-	pthread_mutex_unlock(&inbox->lock);
+leave:
+	inbox_leave(inbox);
 	return ret;
 }
 
@@ -125,7 +144,7 @@ static void loop_commit(struct wire *wire, uint32_t peer,
 		if (inbox != loop->inbox)
 			nic_wake(inbox->nic);
 	}
-	pthread_mutex_unlock(&inbox->lock);
+	inbox_leave(inbox);
 }
 
 /* -------------------------------------------------------------- receive */
@@ -141,9 +160,9 @@ static void report_departures(struct wire_loop *loop, struct nic *nic)
 		return;
 	loop->departures_seen = departures;
 	for (i = 0; i < count; i++) {
-		pthread_mutex_lock(&fabric->inboxes[i]->lock);
+		inbox_enter(fabric->inboxes[i]);
 		gone = !fabric->inboxes[i]->nic;
-		pthread_mutex_unlock(&fabric->inboxes[i]->lock);
+		inbox_leave(fabric->inboxes[i]);
 		if (gone)
 			nic_peer_down(nic, i);
 	}
@@ -216,10 +235,8 @@ static void fabric_put(struct wire_loop_fabric *fabric)
 	pthread_mutex_unlock(&fabric->lock);
 	if (users)
 		return;
-	for (i = 0; i < fabric->count; i++) {
-		pthread_mutex_destroy(&fabric->inboxes[i]->lock);
+	for (i = 0; i < fabric->count; i++)
 		free(fabric->inboxes[i]);
-	}
 	pthread_mutex_destroy(&fabric->lock);
 	free(fabric);
 }
@@ -229,10 +246,10 @@ static void wake_all(struct wire_loop_fabric *fabric)
 	unsigned i, count = inbox_count(fabric);
 
 	for (i = 0; i < count; i++) {
-		pthread_mutex_lock(&fabric->inboxes[i]->lock);
+		inbox_enter(fabric->inboxes[i]);
 		if (fabric->inboxes[i]->nic)
 			nic_wake(fabric->inboxes[i]->nic);
-		pthread_mutex_unlock(&fabric->inboxes[i]->lock);
+		inbox_leave(fabric->inboxes[i]);
 	}
 }
 
@@ -241,11 +258,11 @@ static void loop_detach(struct wire *wire)
 	struct wire_loop *loop = loop_of(wire);
 	struct inbox *inbox = loop->inbox;
 
-	pthread_mutex_lock(&inbox->lock);
+	inbox_enter(inbox);
 	inbox->nic = NULL;
 	free(inbox->cells);
 	inbox->cells = NULL;
-	pthread_mutex_unlock(&inbox->lock);
+	inbox_leave(inbox);
 	__atomic_add_fetch(&loop->fabric->departures, 1, __ATOMIC_RELEASE);
 	wake_all(loop->fabric);
 	fabric_put(loop->fabric);
@@ -282,7 +299,6 @@ static struct inbox *inbox_create(struct nic *nic)
 		inbox->cells[i].packet.body_bytes = WIRE_BODY_BYTES;
 	}
 	inbox->nic = nic;
-	pthread_mutex_init(&inbox->lock, NULL);
 	return inbox;
 }
 
@@ -333,7 +349,6 @@ int wire_loop_attach(struct wire_loop_fabric *fabric, struct nic *nic)
 	return ret;
 
 out_inbox:
-	pthread_mutex_destroy(&loop->inbox->lock);
 	free(loop->inbox->cells);
 	free(loop->inbox);
 out_loop:
