@@ -92,15 +92,19 @@ static inline uint64_t nic_order_shm_take_attention(uint64_t *word)
 	return __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
 }
 
-/* The mark of a NIC that has left; its last packets were published before. */
+/*
+ * The mark of a NIC that leaves; its last packets were published before. A
+ * leaver sets it and then takes its attention bits, a new sender sets its bit
+ * and then looks at the mark: seq_cst, so that one of them sees the other.
+ */
 static inline void nic_order_shm_set_gone(uint32_t *gone)
 {
-	__atomic_store_n(gone, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(gone, 1, __ATOMIC_SEQ_CST);
 }
 
 static inline bool nic_order_shm_gone(const uint32_t *gone)
 {
-	return __atomic_load_n(gone, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(gone, __ATOMIC_SEQ_CST);
 }
 
 #endif

@@ -26,22 +26,29 @@ struct nic_runner_config {
 };
 
 /*
- * Start the thread. config may be NULL. Returns NULL with errno set.
- * A NIC's config.wake must be nic_runner_wake with the runner as argument, or
+ * Start the thread. config may be NULL (defaults, not pinned). Returns NULL
+ * with errno set: ENOMEM, EMFILE, EAGAIN, or EINVAL for a CPU that is not
+ * there. A NIC's config.wake must be nic_runner_wake with the runner as argument, or
  * lead there; see nic_runner_add.
  */
 struct nic_runner *nic_runner_start(const struct nic_runner_config *config);
 
-/* The NIC is stepped from now on. Any thread. -ENOSPC after 64 NICs. */
+/*
+ * The NIC is stepped from now on. Any thread but the runner's own. Returns 0;
+ * -EEXIST if it is here already; -ENOSPC after 64 NICs.
+ */
 int nic_runner_add(struct nic_runner *runner, struct nic *nic);
 
-/* Not stepped any more when this returns. Any thread but the runner's own. */
+/*
+ * The NIC is not stepped any more when this returns. Any thread but the
+ * runner's own. Returns 0, or -ENOENT.
+ */
 int nic_runner_remove(struct nic_runner *runner, struct nic *nic);
 
 /* There may be work: look now. Any thread; cheap when the runner is awake. */
 void nic_runner_wake(void *runner);
 
-/* End the thread and free the runner. The NICs stay. */
+/* End the thread and free the runner; NULL is fine. The NICs stay. */
 void nic_runner_stop(struct nic_runner *runner);
 
 /* The clock that the runner passes to nic_step: CLOCK_MONOTONIC. */

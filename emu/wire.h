@@ -166,14 +166,37 @@ int wire_loop_attach(struct wire_loop_fabric *fabric, struct nic *nic);
  * NICs of several processes of one user on one host. dir is the fabric: made
  * with mode 0700 if it is not there, refused if it is not ours or others may
  * enter it. NULL: the user's default, $BELFRY_FABRIC, else
- * $XDG_RUNTIME_DIR/belfry, else /dev/shm/belfry-<uid>.
+ * $XDG_RUNTIME_DIR/belfry if $XDG_RUNTIME_DIR can be written, else
+ * /dev/shm/belfry-<uid>. A pair of NICs that talk needs up to 1 MiB there in
+ * each direction.
  *
- * Returns 0; -EBUSY; -ENOMEM; -ENOSPC when 256 NICs are attached; -EPERM or
- * -EACCES for a directory that is not ours alone or cannot be written; -EPROTO
- * for a fabric of another version. error (may be NULL) gets a sentence.
+ * The NIC is the calling process's. A forked child may destroy its copy and
+ * must not use it otherwise; when the parent ends, the NIC is gone for its
+ * peers. What a killed process left behind is cleared away by the next attach.
+ *
+ * Returns 0; -EBUSY; -ENOMEM; -ENOSPC when 256 NICs are attached or the file
+ * system is full; -EPERM or -EACCES for a directory that is not ours alone or
+ * cannot be written; -EPROTO for a fabric of another version; -ETIMEDOUT if
+ * somebody keeps it locked; -ENOSYS without pidfd_open (Linux 5.3). error (may
+ * be NULL) gets a sentence.
  */
 int wire_shm_attach(const char *dir, struct nic *nic, char *error,
 		    size_t error_size);
+
+/* A NIC that is attached to a fabric now. */
+struct wire_shm_entry {
+	uint8_t gid[16];
+	int32_t pid;
+	uint16_t lid;
+};
+
+typedef void wire_shm_seen(void *arg, const struct wire_shm_entry *entry);
+
+/*
+ * Call seen for each NIC of the fabric, by LID; makes and changes nothing.
+ * Returns 0; -ENOENT if there is no such fabric; else as wire_shm_attach.
+ */
+int wire_shm_list(const char *dir, wire_shm_seen *seen, void *arg);
 
 #ifdef __cplusplus
 }
