@@ -28,11 +28,16 @@
 #include "hw/wqe.h"
 #include "hw/wqe_opcode.h"
 
-enum { T_EVENTS = 64, T_LOG = 8192 };
+enum {
+	T_EVENTS = 64,
+	T_LOG = 8192,
+	T_OUT = 0x1010, /* bytes of an output mailbox of t_cmd() */
+};
 
 struct t_node {
 	struct nic *nic;
 	uint32_t pd;
+	uint32_t start; /* config.start_counter */
 	uint64_t now_ns;
 	char log[T_LOG]; /* every line so far, as long as it fits */
 	struct nic_event events[T_EVENTS];
@@ -48,17 +53,35 @@ void t_node_close(struct t_node *node);
 bool t_logged(const struct t_node *node, const char *text);
 unsigned t_events(const struct t_node *node, enum nic_event_type type);
 
+/* Empty the log and the list of events. */
+void t_forget(struct t_node *node);
+
 /* Step all nodes until none has work. Time does not move. */
 void t_run(struct t_node *nodes, unsigned count);
 /* Let time pass in steps of its timers, at most ns. */
 void t_run_for(struct t_node *nodes, unsigned count, uint64_t ns);
 
-/* Send a mailbox; returns the status. out gets 0x1010 bytes; may be NULL. */
+/* Send a mailbox; returns the status. out gets T_OUT bytes; may be NULL. */
 uint8_t t_cmd(struct t_node *node, const void *in, size_t in_len, uint8_t *out);
+/* One with nothing but a header. */
+uint8_t t_simple(struct t_node *node, uint16_t opcode, uint32_t number,
+		 uint8_t *out);
+
+struct t_refusal {
+	uint8_t status;
+	uint16_t offset;  /* lower half of the syndrome */
+	const char *text; /* what the log must say */
+};
+
+/* The mailbox is refused so, and no object came or went. */
+void t_refused(struct t_node *node, const void *in, size_t in_len,
+	       const struct t_refusal *expected);
 
 /* Page-aligned, zeroed memory. */
 void *t_alloc(size_t len);
 
+uint32_t t_pd(struct t_node *node);
+uint32_t t_umem(struct t_node *node, void *memory, size_t len);
 /* All rights. */
 uint32_t t_mr(struct t_node *node, void *memory, size_t len);
 uint32_t t_mr_access(struct t_node *node, void *memory, size_t len,
@@ -74,17 +97,21 @@ struct t_cq {
 	bool collapsed;
 	uint8_t *uar;
 	uint32_t uar_index;
+	uint8_t create[HW_CREATE_CQ_IN_BYTES]; /* the mailbox that made it */
 };
 
 struct t_cq_options {
-	uint8_t log_size, cqe_sz;
+	uint8_t log_size, cqe_sz, eqn;
 	bool collapsed, overrun_ignore;
 };
 
 void t_cq_create(struct t_node *node, struct t_cq *cq,
 		 const struct t_cq_options *options);
+/* Nothing happens if it was destroyed; only memory is freed if the NIC is. */
 uint8_t t_cq_destroy(struct t_cq *cq);
 
+/* The only entry of a collapsed CQ; false: nothing was ever written. */
+bool t_collapsed(struct t_cq *cq, struct hw_cqe_info *info);
 /* The next CQE of a ring, consumed (with the consumer index record). */
 bool t_poll(struct t_cq *cq, struct hw_cqe_info *info);
 void t_arm(struct t_cq *cq, enum hw_cq_arm_cmd cmd, uint8_t sn);
@@ -100,6 +127,8 @@ struct t_qp {
 	uint32_t umem, uar_index, number;
 	uint32_t sq_size, sq_pi;
 	uint32_t rq_size, rq_pi, rq_stride;
+	bool uar_shared;
+	uint8_t create[HW_CREATE_QP_IN_BYTES]; /* the mailbox that made it */
 	/* the WQE that is being built */
 	uint8_t wqe[HW_WQE_BYTES_MAX + 16];
 	uint32_t wqe_bytes;
@@ -118,7 +147,9 @@ struct t_qp_options {
 
 void t_qp_create(struct t_node *node, struct t_qp *qp, struct t_cq *send,
 		 struct t_cq *recv, const struct t_qp_options *options);
-uint8_t t_qp_destroy(struct t_qp *qp);
+uint8_t t_qp_destroy(struct t_qp *qp); /* as t_cq_destroy */
+/* Counters and records as a new QP has them; for reuse after 2RST. */
+void t_qp_rewind(struct t_qp *qp);
 
 struct t_connect {
 	uint32_t psn, peer_psn; /* first PSN each way */
@@ -131,6 +162,9 @@ struct t_connect {
 void t_connect(struct t_qp *a, struct t_qp *b, const struct t_connect *options);
 uint8_t t_modify(struct t_qp *qp, uint16_t opcode, const struct t_qp *peer,
 		 const struct t_connect *options);
+void t_modify_mailbox(struct t_qp *qp, uint16_t opcode, const struct t_qp *peer,
+		      const struct t_connect *options, uint8_t *in);
+void t_query_qp(struct t_qp *qp, uint8_t *qpc);
 uint8_t t_state(struct t_qp *qp);
 
 /* ----------------------------------------------------------------- WQE */

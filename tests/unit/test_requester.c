@@ -3,93 +3,26 @@
  * Requester: every opcode reaches the peer, in order, over the loop wire.
  * Method: two NICs stepped in one thread; memory is compared byte by byte.
  */
-#include "support/t_nic.h"
+#include "support/t_pair.h"
 
-#include <stdlib.h>
-
-enum { BYTES = 1 << 20 };
-
-struct pair {
-	struct wire_loop_fabric *fabric;
-	struct t_node node[2];
-	struct t_cq cq[2];
-	struct t_qp qp[2];
-	uint8_t *memory[2];
-	uint32_t key[2];
-};
-
-static int setup(void **state)
-{
-	struct pair *p = calloc(1, sizeof(*p));
-	struct t_cq_options cq = {.log_size = 6};
-	struct t_qp_options qp = {.log_sq_size = 6,
-				  .log_rq_size = 4,
-				  .log_rq_stride = 2,
-				  .rq_type = HW_RQ_REGULAR};
-	int i;
-
-	p->fabric = wire_loop_create();
-	for (i = 0; i < 2; i++) {
-		t_node_open(&p->node[i], NULL, p->fabric);
-		t_cq_create(&p->node[i], &p->cq[i], &cq);
-		t_qp_create(&p->node[i], &p->qp[i], &p->cq[i], &p->cq[i], &qp);
-		p->memory[i] = t_alloc(BYTES);
-		p->key[i] = t_mr(&p->node[i], p->memory[i], BYTES);
-	}
-	t_connect(&p->qp[0], &p->qp[1], NULL);
-	*state = p;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct pair *p = *state;
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		assert_int_equal(t_qp_destroy(&p->qp[i]), 0);
-		assert_int_equal(t_cq_destroy(&p->cq[i]), 0);
-		t_node_close(&p->node[i]);
-		free(p->memory[i]);
-	}
-	wire_loop_release(p->fabric);
-	free(p);
-	return 0;
-}
-
-static void fill(uint8_t *memory, size_t len, unsigned seed)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		memory[i] = (uint8_t)(seed + i * 7 + (i >> 8));
-}
-
-static void expect_cqe(struct t_cq *cq, uint8_t opcode, uint16_t index)
-{
-	struct hw_cqe_info info;
-
-	assert_true(t_poll(cq, &info));
-	assert_int_equal(info.opcode, opcode);
-	assert_int_equal(info.wqe_counter, index);
-}
+enum { BYTES = T_PAIR_BYTES };
 
 static void test_write_reaches_the_peer(void **state)
 {
 	static const uint32_t lengths[] = {1,	 3,    8,    64,    1023,
 					   1024, 1025, 4096, 65537, BYTES};
-	struct pair *p = *state;
+	struct t_pair *p = *state;
 	uint16_t index;
 	unsigned i;
 
 	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-		fill(p->memory[0], BYTES, i);
+		t_fill(p->memory[0], BYTES, i);
 		memset(p->memory[1], 0, BYTES);
 		index = t_rdma(&p->qp[0], HW_OP_RDMA_WRITE, p->memory[0],
 			       p->key[0], p->memory[1], p->key[1], lengths[i]);
 		t_ring(&p->qp[0]);
-		t_run(p->node, 2);
-		expect_cqe(&p->cq[0], HW_CQE_REQ, index);
+		t_pair_run(p);
+		t_expect(&p->cq[0], HW_CQE_REQ, index);
 		assert_memory_equal(p->memory[0], p->memory[1], lengths[i]);
 		if (lengths[i] < BYTES)
 			assert_int_equal(p->memory[1][lengths[i]], 0);
@@ -99,30 +32,30 @@ static void test_write_reaches_the_peer(void **state)
 static void test_read_brings_the_peers_bytes(void **state)
 {
 	static const uint32_t lengths[] = {1, 8, 1024, 1025, 300001, BYTES};
-	struct pair *p = *state;
+	struct t_pair *p = *state;
 	uint16_t index;
 	unsigned i;
 
 	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-		fill(p->memory[1], BYTES, i);
+		t_fill(p->memory[1], BYTES, i);
 		memset(p->memory[0], 0, BYTES);
 		index = t_rdma(&p->qp[0], HW_OP_RDMA_READ, p->memory[0],
 			       p->key[0], p->memory[1], p->key[1], lengths[i]);
 		t_ring(&p->qp[0]);
-		t_run(p->node, 2);
-		expect_cqe(&p->cq[0], HW_CQE_REQ, index);
+		t_pair_run(p);
+		t_expect(&p->cq[0], HW_CQE_REQ, index);
 		assert_memory_equal(p->memory[0], p->memory[1], lengths[i]);
 	}
 }
 
 static void test_inline_write_wraps_at_the_rings_end(void **state)
 {
-	struct pair *p = *state;
+	struct t_pair *p = *state;
 	uint8_t bytes[900];
 	uint16_t index;
 	unsigned i;
 
-	fill(bytes, sizeof(bytes), 5);
+	t_fill(bytes, sizeof(bytes), 5);
 	/* 15 blocks each: the fifth wraps, after which it wraps again. */
 	for (i = 0; i < 20; i++) {
 		memset(p->memory[1], 0, 1024);
@@ -131,26 +64,26 @@ static void test_inline_write_wraps_at_the_rings_end(void **state)
 		t_inline(&p->qp[0], bytes, sizeof(bytes));
 		index = t_end(&p->qp[0]);
 		t_ring(&p->qp[0]);
-		t_run(p->node, 2);
-		expect_cqe(&p->cq[0], HW_CQE_REQ, index);
+		t_pair_run(p);
+		t_expect(&p->cq[0], HW_CQE_REQ, index);
 		assert_memory_equal(p->memory[1], bytes, sizeof(bytes));
 	}
 }
 
 static void test_send_lands_in_the_receive_wqe(void **state)
 {
-	struct pair *p = *state;
+	struct t_pair *p = *state;
 	struct hw_cqe_info info;
 
-	fill(p->memory[0], 5000, 1);
+	t_fill(p->memory[0], 5000, 1);
 	t_post_recv(&p->qp[1], p->memory[1], 8192, p->key[1]);
 	t_begin(&p->qp[0], HW_OP_SEND_IMM, 0, T_SIGNALED);
 	t_imm(&p->qp[0], 0x12345678);
 	t_data(&p->qp[0], p->memory[0], 5000, p->key[0]);
 	t_end(&p->qp[0]);
 	t_ring(&p->qp[0]);
-	t_run(p->node, 2);
-	expect_cqe(&p->cq[0], HW_CQE_REQ, 0);
+	t_pair_run(p);
+	t_expect(&p->cq[0], HW_CQE_REQ, 0);
 	assert_true(t_poll(&p->cq[1], &info));
 	assert_int_equal(info.opcode, HW_CQE_RESP_SEND_IMM);
 	assert_int_equal(info.imm, 0x12345678);
@@ -162,7 +95,7 @@ static void test_atomics_return_the_original(void **state)
 {
 	struct hw_wqe_atomic fa = hw_wqe_atomic_encode(5, 0);
 	struct hw_wqe_atomic cs = hw_wqe_atomic_encode(77, 15);
-	struct pair *p = *state;
+	struct t_pair *p = *state;
 	uint64_t *target = (uint64_t *)p->memory[1];
 	uint64_t *result = (uint64_t *)p->memory[0];
 
@@ -178,9 +111,9 @@ static void test_atomics_return_the_original(void **state)
 	t_data(&p->qp[0], &result[1], 8, p->key[0]);
 	t_end(&p->qp[0]);
 	t_ring(&p->qp[0]);
-	t_run(p->node, 2);
-	expect_cqe(&p->cq[0], HW_CQE_REQ, 0);
-	expect_cqe(&p->cq[0], HW_CQE_REQ, 1);
+	t_pair_run(p);
+	t_expect(&p->cq[0], HW_CQE_REQ, 0);
+	t_expect(&p->cq[0], HW_CQE_REQ, 1);
 	assert_int_equal(result[0], 10);
 	assert_int_equal(result[1], 15);
 	assert_int_equal(*target, 77);
@@ -188,13 +121,12 @@ static void test_atomics_return_the_original(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_write_reaches_the_peer),
-		T(test_read_brings_the_peers_bytes),
-		T(test_inline_write_wraps_at_the_rings_end),
-		T(test_send_lands_in_the_receive_wqe),
-		T(test_atomics_return_the_original),
+		T_PAIR_TEST(test_write_reaches_the_peer),
+		T_PAIR_TEST(test_read_brings_the_peers_bytes),
+		T_PAIR_TEST(test_inline_write_wraps_at_the_rings_end),
+		T_PAIR_TEST(test_send_lands_in_the_receive_wqe),
+		T_PAIR_TEST(test_atomics_return_the_original),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
