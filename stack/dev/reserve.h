@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Take send-queue blocks for WQEs that are about to be written.
+ *
+ * Data path: START -> [stack/dev/reserve.h] -> stack/dev/post.h
+ *
+ * Blocks are taken only when they are free, so a wait that ends in a timeout
+ * or an error leaves no hole in the queue, and whoever has taken blocks can
+ * fill them without waiting again.
+ *
+ * Source of truth: the reservation of UCX rc_gda, which also refuses rather
+ * than overruns; NVSHMEM and DOCA take first and wait then.
+ * Thread: any number if the QP is shared, else its owner.
+ */
+#ifndef GDA_DEV_RESERVE_H
+#define GDA_DEV_RESERVE_H
+
+#include "stack/dev/doorbell.h"
+#include "stack/dev/poll.h"
+
+/* Take count blocks if they are free: true and *base. */
+GDA_DEV bool gda_dev_try_reserve(struct gda_dev_qp *qp, uint32_t count,
+				 uint64_t *base)
+{
+	/* In this order: completed never overtakes reserved. */
+	uint64_t completed = gda_order_load_counter(&qp->completed);
+	uint64_t head = gda_order_load_counter(&qp->reserved);
+
+	if (head + count - completed > qp->depth)
+		return false;
+	*base = head;
+	if (qp->shared)
+		return gda_order_cas_counter(&qp->reserved, head, head + count);
+	gda_order_store_counter(&qp->reserved, head + count);
+	return true;
+}
+
+/*
+ * Take count <= depth blocks, waiting for completions if the queue is full.
+ * Returns 0 and *base, GDA_DEV_EIO if the queue pair is broken, or
+ * GDA_DEV_ETIMEDOUT.
+ */
+GDA_DEV int gda_dev_reserve(const struct gda_dev *dev, struct gda_dev_qp *qp,
+			    uint32_t count, uint64_t *base)
+{
+	struct gda_dev_wait wait = {0, 0};
+	uint64_t ready;
+	int rc;
+
+	for (;;) {
+		if (gda_order_load_counter(&qp->error))
+			return GDA_DEV_EIO;
+		if (gda_dev_try_reserve(qp, count, base))
+			return 0;
+		/* What was never announced would never complete. */
+		ready = gda_order_load_counter(&qp->ready);
+		if (gda_order_load_counter(&qp->posted) < ready) {
+			rc = gda_dev_ring(dev, qp, ready);
+			if (rc)
+				return rc;
+		}
+		if (gda_dev_poll(qp))
+			continue;
+		rc = gda_dev_wait_round(dev, &wait);
+		if (rc)
+			return rc;
+	}
+}
+
+#endif
