@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User buffers as the local side of operations: a table that device threads
+ * read while it changes.
+ *
+ * An entry is published by its length, written last; length 0 is free.
+ *
+ * Thread: any; writers hold the lock.
+ */
+#include <errno.h>
+
+#include "stack/dev/order.h"
+#include "stack/host/internal.h"
+
+/* The entry that begins at addr; with len 0, the first free one. */
+static struct gda_dev_buffer *find(struct gda *gda, uint64_t addr, bool used)
+{
+	uint32_t i;
+
+	for (i = 0; i < gda->config.max_buffers; i++) {
+		struct gda_dev_buffer *buffer = &gda->buffers[i];
+
+		if (used ? buffer->len && buffer->addr == addr : !buffer->len)
+			return buffer;
+	}
+	return NULL;
+}
+
+static int add(struct gda *gda, void *addr, size_t bytes)
+{
+	struct gda_mr_attr attr = {{addr, bytes, GDA_MEM_HOST, -1},
+				   (uintptr_t)addr};
+	struct gda_dev_buffer *buffer = find(gda, 0, false);
+	struct gda_mr *mr;
+	int rc;
+
+	if (find(gda, (uintptr_t)addr, true))
+		return gda_fail(&gda->config, -EEXIST,
+				"gda_buffer_register: %p is registered", addr);
+	if (!buffer)
+		return gda_fail(&gda->config, -ENOSPC,
+				"gda_buffer_register: max_buffers is %u, and "
+				"all are in use",
+				gda->config.max_buffers);
+	mr = &gda->buffer_mrs[buffer - gda->buffers];
+	rc = gda->ops->mr_reg(gda->backend, &attr, mr);
+	if (rc)
+		return rc;
+	gda_order_store_counter(&buffer->addr, (uintptr_t)addr);
+	gda_order_store_counter(&buffer->lkey, mr->lkey);
+	gda_order_store_counter(&buffer->len, bytes);
+	return 0;
+}
+
+int gda_buffer_register(struct gda *gda, void *addr, size_t bytes)
+{
+	int rc;
+
+	if (!addr || !bytes || (uintptr_t)addr + bytes < bytes)
+		return gda_fail(&gda->config, -EINVAL,
+				"gda_buffer_register: %zu bytes at %p, "
+				"expected a range that is not empty and does "
+				"not wrap",
+				bytes, addr);
+	pthread_mutex_lock(&gda->lock);
+	rc = add(gda, addr, bytes);
+	pthread_mutex_unlock(&gda->lock);
+	return rc;
+}
+
+static int drop(struct gda *gda, struct gda_dev_buffer *buffer)
+{
+	gda_order_store_counter(&buffer->len, 0);
+	return gda->ops->mr_dereg(gda->backend,
+				  &gda->buffer_mrs[buffer - gda->buffers]);
+}
+
+int gda_buffer_unregister(struct gda *gda, void *addr)
+{
+	struct gda_dev_buffer *buffer;
+	int rc;
+
+	pthread_mutex_lock(&gda->lock);
+	buffer = find(gda, (uintptr_t)addr, true);
+	if (buffer)
+		rc = drop(gda, buffer);
+	else
+		rc = gda_fail(&gda->config, -ENOENT,
+			      "gda_buffer_unregister: no buffer begins at %p",
+			      addr);
+	pthread_mutex_unlock(&gda->lock);
+	return rc;
+}
+
+void gda_buffers_close(struct gda *gda)
+{
+	uint32_t i;
+
+	for (i = 0; i < gda->config.max_buffers; i++)
+		if (gda->buffers[i].len)
+			drop(gda, &gda->buffers[i]);
+}

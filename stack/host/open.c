@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gda_init() and gda_finalize(): the steps of internal.h in order, undone in
+ * reverse.
+ *
+ * Thread: as gda.h says.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack/host/internal.h"
+
+const struct gda_backend_ops *const gda_backends[] = {
+	&gda_backend_emu,
+	NULL,
+};
+
+static int find_backend(const struct gda_config *config,
+			const struct gda_backend_ops **ops)
+{
+	char known[128] = "";
+	size_t i, at = 0;
+
+	for (i = 0; gda_backends[i]; i++) {
+		if (!strcmp(gda_backends[i]->name, config->backend)) {
+			*ops = gda_backends[i];
+			return 0;
+		}
+		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s",
+				       i ? ", " : "", gda_backends[i]->name);
+	}
+	return gda_fail(config, -ENODEV,
+			"config: backend is \"%s\", this build knows: %s",
+			config->backend, known);
+}
+
+static void idle(void *arg)
+{
+	struct gda *gda = arg;
+
+	gda->ops->progress(gda->backend);
+}
+
+static int meet(struct gda *gda)
+{
+	const struct gda_config *config = &gda->config;
+	int rc;
+
+	if (config->group)
+		rc = gda_bootstrap_local(config, &gda->bootstrap);
+	else if (config->npes == 1)
+		rc = gda_bootstrap_alone(config, &gda->bootstrap);
+	else
+		rc = gda_bootstrap_tcp(config, &gda->bootstrap);
+	return rc;
+}
+
+static int open_device(struct gda *gda)
+{
+	const struct gda_config *config = &gda->config;
+	int rc = gda->ops->open(config, &gda->backend);
+
+	if (rc)
+		return rc;
+	rc = gda->ops->query_port(gda->backend, &gda->port);
+	if (!rc && !gda->port.active)
+		rc = gda_fail(config, -ENODEV,
+			      "device: the port is not active, expected a "
+			      "link");
+	if (!rc)
+		rc = gda_caps_query(gda);
+	if (!rc)
+		rc = gda->ops->pd(gda->backend, &gda->pdn);
+	if (!rc)
+		rc = gda->ops->eqn(gda->backend, &gda->eqn);
+	if (rc)
+		gda->ops->close(gda->backend);
+	return rc;
+}
+
+/*
+ * The PEs meet first: if a later step fails on one, the others hear of it at
+ * once and not after a timeout.
+ */
+static int open_all(struct gda *gda)
+{
+	int rc = meet(gda);
+
+	if (rc)
+		return rc;
+	rc = open_device(gda);
+	if (rc)
+		goto out_bootstrap;
+	gda->bootstrap->idle.fn = idle;
+	gda->bootstrap->idle.arg = gda;
+	rc = gda_heap_open(gda);
+	if (rc)
+		goto out_device;
+	rc = gda_queues_open(gda);
+	if (rc)
+		goto out_heap;
+	rc = gda_connect(gda);
+	if (!rc)
+		return 0;
+
+	gda_unexport(gda);
+	gda_queues_close(gda);
+out_heap:
+	gda_heap_close(gda);
+out_device:
+	gda->ops->close(gda->backend);
+out_bootstrap:
+	gda->bootstrap->ops->close(gda->bootstrap);
+	return rc;
+}
+
+static int make(const struct gda_config *config, struct gda **out)
+{
+	struct gda *gda = calloc(1, sizeof(*gda));
+	int rc;
+
+	if (!gda)
+		return gda_fail(config, -ENOMEM, "gda_init: no memory");
+	gda->config = *config;
+	pthread_mutex_init(&gda->lock, NULL);
+	rc = find_backend(config, &gda->ops);
+	if (!rc)
+		rc = open_all(gda);
+	if (rc) {
+		pthread_mutex_destroy(&gda->lock);
+		free(gda);
+		return rc;
+	}
+	*out = gda;
+	return 0;
+}
+
+int gda_init(const struct gda_config *config, struct gda **out)
+{
+	struct gda_config loaded;
+	int rc = 0;
+
+	*out = NULL;
+	if (!config) {
+		rc = gda_config_load(&loaded);
+		config = &loaded;
+	}
+	if (!rc)
+		rc = gda_config_check(config);
+	return rc ? rc : make(config, out);
+}
+
+/* What the device has to say goes to the log. */
+static void log_events(struct gda *gda)
+{
+	static const char *const names[] = {"QP 0x%x went to error",
+					    "CQ 0x%x failed",
+					    "QP 0x%x refused a peer's request"};
+	struct gda_event event;
+	char text[64];
+
+	while (gda->ops->event_poll(gda->backend, &event) > 0) {
+		snprintf(text, sizeof(text), names[event.type], event.number);
+		gda_log(&gda->config, GDA_LOG_WARN, "PE %d: event: %s",
+			gda->config.pe, text);
+	}
+}
+
+int gda_barrier(struct gda *gda)
+{
+	uint8_t *room = malloc((size_t)gda->config.npes);
+	int rc;
+
+	if (!room)
+		return gda_fail(&gda->config, -ENOMEM, "gda_barrier: memory");
+	log_events(gda);
+	rc = gda_bootstrap_barrier(gda->bootstrap, room);
+	free(room);
+	return rc;
+}
+
+int gda_finalize(struct gda *gda)
+{
+	int rc;
+
+	if (!gda)
+		return 0;
+	rc = gda_barrier(gda);
+	gda->bootstrap->ops->close(gda->bootstrap);
+	gda_unexport(gda);
+	gda_queues_close(gda);
+	gda_heap_close(gda);
+	gda->ops->close(gda->backend);
+	pthread_mutex_destroy(&gda->lock);
+	free(gda);
+	return rc;
+}
+
+int gda_pe(const struct gda *gda)
+{
+	return gda->config.pe;
+}
+
+int gda_npes(const struct gda *gda)
+{
+	return gda->config.npes;
+}
