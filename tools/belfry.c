@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The `belfry` command: dispatch to its subcommands.
+ */
+#include "tools/belfry.h"
+
+#include <arpa/inet.h>
+#include <ftw.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int help(FILE *out)
+{
+	fprintf(out, "usage: belfry COMMAND [OPTIONS]\n"
+		     "\n"
+		     "  demo           two processes, two emulated ConnectX "
+		     "NICs: put, "
+		     "get, atomics,\n"
+		     "                 put_signal, embedding lookup, and the "
+		     "bytes of "
+		     "one request\n"
+		     "  bench          latency, rate and bandwidth beside a "
+		     "yardstick "
+		     "of this machine\n"
+		     "    --json       the same as JSON\n"
+		     "    --quick      a tenth of the work\n");
+	return out == stderr ? 2 : 0;
+}
+
+int belfry_free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr =
+					      htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int port = -1;
+
+	if (fd < 0)
+		return -1;
+	if (!bind(fd, (struct sockaddr *)&address, len) &&
+	    !getsockname(fd, (struct sockaddr *)&address, &len))
+		port = ntohs(address.sin_port);
+	close(fd);
+	return port;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+			struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+void belfry_remove_tree(const char *path)
+{
+	nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(int argc, char **argv);
+	} commands[] = {
+		{"demo", belfry_demo},
+		{"bench", belfry_bench},
+	};
+	unsigned i;
+
+	if (argc < 2)
+		return help(stderr);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    !strcmp(argv[1], "help"))
+		return help(stdout);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "belfry: '%s' is not a command\n", argv[1]);
+	return help(stderr);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The `belfry` command: its subcommands, and what they share.
+ */
+#ifndef TOOLS_BELFRY_H
+#define TOOLS_BELFRY_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct gda_dev_qp;
+
+/* Each returns the exit status. argv[0] is the subcommand. */
+int belfry_demo(int argc, char **argv);
+int belfry_bench(int argc, char **argv);
+
+/* Hex bytes with the name, value and meaning of each field (annotate.c). */
+void annotate_wqe(FILE *out, const uint8_t *wqe);
+void annotate_record(FILE *out, uint32_t word);
+void annotate_register(FILE *out, uint64_t word);
+void annotate_cqe(FILE *out, const uint8_t *cqe);
+
+/* A TCP port of the loopback that is free now, for a rendezvous. */
+int belfry_free_port(void);
+
+/* Remove a directory and what is in it. */
+void belfry_remove_tree(const char *path);
+
+#endif
