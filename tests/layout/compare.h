@@ -18,52 +18,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "support/t_rng.h"
 
 enum { T_ROUNDS = 100000 };
 
-/* splitmix64: every seed is a good one. */
-struct t_random {
-	uint64_t state;
-};
-
-static inline uint64_t t_random_64(struct t_random *random)
+static inline uint32_t t_random_32(struct t_rng *random)
 {
-	uint64_t z = random->state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
+	return (uint32_t)(t_random(random) >> 32);
 }
 
-static inline uint32_t t_random_32(struct t_random *random)
+static inline uint16_t t_random_16(struct t_rng *random)
 {
-	return (uint32_t)(t_random_64(random) >> 32);
+	return (uint16_t)(t_random(random) >> 48);
 }
 
-static inline uint16_t t_random_16(struct t_random *random)
+static inline uint8_t t_random_8(struct t_rng *random)
 {
-	return (uint16_t)(t_random_64(random) >> 48);
+	return (uint8_t)(t_random(random) >> 56);
 }
 
-static inline uint8_t t_random_8(struct t_random *random)
+/* Start from $T_SEED if it is set, and say from where. */
+static inline struct t_rng t_random_start(const char *what)
 {
-	return (uint8_t)(t_random_64(random) >> 56);
-}
+	const char *text = getenv("T_SEED");
+	struct t_rng random = {text ? strtoull(text, NULL, 0) : 1};
 
-static inline void t_random_bytes(struct t_random *random, void *out,
-				  size_t len_bytes)
-{
-	for (size_t i = 0; i < len_bytes; i++)
-		((uint8_t *)out)[i] = t_random_8(random);
-}
-
-/* Start from $BELFRY_SEED if it is set, and say from where. */
-static inline struct t_random t_random_start(const char *what)
-{
-	const char *text = getenv("BELFRY_SEED");
-	struct t_random random = {text ? strtoull(text, NULL, 0) : 1};
-
-	printf("%s: BELFRY_SEED=%llu\n", what,
+	printf("%s: T_SEED=%llu\n", what,
 	       (unsigned long long)random.state);
 	return random;
 }

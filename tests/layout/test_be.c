@@ -6,11 +6,11 @@
 
 static void test_be_integers_lie_as_htobe_writes_them(void **state)
 {
-	struct t_random random = t_random_start("be");
+	struct t_rng random = t_random_start("be");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
-		uint64_t v64 = t_random_64(&random);
+		uint64_t v64 = t_random(&random);
 		uint32_t v32 = (uint32_t)v64;
 		uint16_t v16 = (uint16_t)v64;
 		uint64_t e64 = htobe64(v64);

@@ -8,7 +8,7 @@
 
 static void test_bth_lies_as_the_ibta_prints_it(void **state)
 {
-	struct t_random random = t_random_start("bth");
+	struct t_rng random = t_random_start("bth");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -203,9 +203,11 @@ static void test_packet_opcodes_carry_what_the_ibta_says(void **state)
 	};
 	(void)state;
 
-	for (uint8_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_string_equal(hw_pkt_op(i).name, rows[i].name);
-		assert_int_equal(hw_pkt_op(i).flags, rows[i].flags);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct hw_pkt_op op = hw_pkt_op((uint8_t)i);
+
+		assert_string_equal(op.name, rows[i].name);
+		assert_int_equal(op.flags, rows[i].flags);
 	}
 	assert_string_equal(hw_pkt_op(HW_PKT_MASKED_CS).name, "MASKED_CS");
 	assert_string_equal(hw_pkt_op(HW_PKT_MASKED_FA).name, "MASKED_FA");
@@ -214,7 +216,7 @@ static void test_packet_opcodes_carry_what_the_ibta_says(void **state)
 
 static void test_psn_arithmetic_is_modulo_2_to_the_24(void **state)
 {
-	struct t_random random = t_random_start("psn");
+	struct t_rng random = t_random_start("psn");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {

@@ -82,10 +82,10 @@ static void test_syndromes_are_those_of_mlx5dv(void **state)
 	assert_string_equal(hw_syndrome_name(0x7f), "?");
 }
 
-static struct hw_cqe_info random_info(struct t_random *random, uint8_t opcode)
+static struct hw_cqe_info random_info(struct t_rng *random, uint8_t opcode)
 {
 	struct hw_cqe_info info = {
-		.timestamp = t_random_64(random),
+		.timestamp = t_random(random),
 		.qpn = t_random_32(random) & 0xffffff,
 		.user_index = t_random_32(random) & 0xffffff,
 		.byte_cnt = t_random_32(random),
@@ -104,7 +104,7 @@ static struct hw_cqe_info random_info(struct t_random *random, uint8_t opcode)
 
 static void test_cqe_encodes_what_libmlx5_reads(void **state)
 {
-	struct t_random random = t_random_start("cqe");
+	struct t_rng random = t_random_start("cqe");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -133,7 +133,7 @@ static void test_cqe_encodes_what_libmlx5_reads(void **state)
 /* Everything but what is named here is reserved, so it must be zero. */
 static void test_err_cqe_encodes_what_libmlx5_reads(void **state)
 {
-	struct t_random random = t_random_start("error cqe");
+	struct t_rng random = t_random_start("error cqe");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -158,7 +158,7 @@ static void test_err_cqe_encodes_what_libmlx5_reads(void **state)
 
 static void test_cqe_decodes_any_bytes_as_libmlx5_does(void **state)
 {
-	struct t_random random = t_random_start("any cqe");
+	struct t_rng random = t_random_start("any cqe");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -167,7 +167,7 @@ static void test_cqe_decodes_any_bytes_as_libmlx5_does(void **state)
 		struct hw_cqe cqe;
 		struct hw_cqe_info out;
 
-		t_random_bytes(&random, &in, sizeof(in));
+		t_random_bytes(&random, (uint8_t *)&in, sizeof(in));
 		memcpy(&err, &in, sizeof(err));
 		memcpy(&cqe, &in, sizeof(cqe));
 		out = hw_cqe_decode(&cqe);

@@ -34,7 +34,7 @@ static struct hw_sq_doorbell ring_copy(const struct mlx5_wqe_ctrl_seg *ctrl)
 /* NVSHMEM, DeepEP: index masked to 16 bits, all else zero. */
 static void test_doorbell_of_a_masked_producer_index(void **state)
 {
-	struct t_random random = t_random_start("masked index");
+	struct t_rng random = t_random_start("masked index");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -56,11 +56,11 @@ static void test_doorbell_of_a_masked_producer_index(void **state)
 /* DOCA GPUNetIO, UCX: a 64-bit counter is shifted, its bits 23:16 stay. */
 static void test_doorbell_of_a_long_producer_counter(void **state)
 {
-	struct t_random random = t_random_start("long counter");
+	struct t_rng random = t_random_start("long counter");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
-		uint64_t counter = t_random_64(&random);
+		uint64_t counter = t_random(&random);
 		uint32_t qpn = t_random_32(&random) & 0xffffff;
 		uint32_t words[2] = {htobe32((uint32_t)(counter << 8)),
 				     htobe32(qpn << 8)};
@@ -77,7 +77,7 @@ static void test_doorbell_of_a_long_producer_counter(void **state)
 /* libmlx5, BlueFlame: the last WQE itself, whose index is its first block. */
 static void test_doorbell_of_a_copied_wqe(void **state)
 {
-	struct t_random random = t_random_start("copied wqe");
+	struct t_rng random = t_random_start("copied wqe");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -103,7 +103,7 @@ static void test_doorbell_of_a_copied_wqe(void **state)
 
 static void test_doorbell_record_has_16_bits(void **state)
 {
-	struct t_random random = t_random_start("record");
+	struct t_rng random = t_random_start("record");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -121,7 +121,7 @@ static void test_doorbell_record_has_16_bits(void **state)
 /* As libmlx5's mlx5_arm_cq builds the word. */
 static void test_cq_doorbell_is_that_of_mlx5_arm_cq(void **state)
 {
-	struct t_random random = t_random_start("cq doorbell");
+	struct t_rng random = t_random_start("cq doorbell");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {

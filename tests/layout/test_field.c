@@ -14,7 +14,7 @@ struct place {
 	unsigned width;
 };
 
-static struct place random_place(struct t_random *random)
+static struct place random_place(struct t_rng *random)
 {
 	unsigned word = t_random_32(random) % (MAILBOX_BYTES / 4);
 	unsigned lo = t_random_32(random) % 32;
@@ -29,7 +29,7 @@ static struct place random_place(struct t_random *random)
 
 static void test_get_reads_the_bits_of_the_field(void **state)
 {
-	struct t_random random = t_random_start("hw_get");
+	struct t_rng random = t_random_start("hw_get");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -44,7 +44,7 @@ static void test_get_reads_the_bits_of_the_field(void **state)
 
 static void test_set_writes_the_field_and_nothing_else(void **state)
 {
-	struct t_random random = t_random_start("hw_set");
+	struct t_rng random = t_random_start("hw_set");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
@@ -62,14 +62,14 @@ static void test_set_writes_the_field_and_nothing_else(void **state)
 
 static void test_64_bit_fields_at_any_offset(void **state)
 {
-	struct t_random random = t_random_start("hw_get64, hw_set64");
+	struct t_rng random = t_random_start("hw_get64, hw_set64");
 	(void)state;
 
 	for (int i = 0; i < T_ROUNDS; i++) {
 		uint16_t offset =
 			(uint16_t)(t_random_32(&random) % (MAILBOX_BYTES - 7));
 		struct hw_field64 field = HW_FIELD64(offset);
-		uint64_t value = t_random_64(&random);
+		uint64_t value = t_random(&random);
 		uint8_t mailbox[MAILBOX_BYTES], expected[MAILBOX_BYTES];
 
 		t_random_bytes(&random, mailbox, sizeof(mailbox));
