@@ -202,17 +202,21 @@ static int find(uint32_t opcode)
 static bool check_lengths(struct cmd *cmd, int i, const uint8_t *in,
 			  size_t in_len)
 {
+	/* What needs no more than a header has nothing behind it. */
+	size_t in_max = commands[i].in_min == HW_CMD_HDR_BYTES
+				? HW_CMD_HDR_BYTES
+				: CMD_IN_BYTES;
+
 	if (in_len < commands[i].in_min)
 		return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, 0xffff,
 				  "the input mailbox has %zu bytes, expected "
 				  "%u or more",
 				  in_len, commands[i].in_min);
-	if (in_len > CMD_IN_BYTES &&
-	    !all_zero(in + CMD_IN_BYTES, in_len - CMD_IN_BYTES))
-		return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, CMD_IN_BYTES,
+	if (in_len > in_max && !all_zero(in + in_max, in_len - in_max))
+		return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, (uint32_t)in_max,
 				  "the input mailbox has %zu bytes and data "
-				  "beyond 0x%x",
-				  in_len, CMD_IN_BYTES);
+				  "beyond 0x%zx",
+				  in_len, in_max);
 	if (cmd->out_len < commands[i].out_min)
 		return cmd_refuse(cmd, HW_CMD_BAD_OUTP_LEN, 0xffff,
 				  "the output mailbox has %zu bytes, expected "
