@@ -41,7 +41,7 @@ static int umem_add(struct nic *nic, const struct nic_mem *mem, uint32_t *id)
 	return 0;
 }
 
-static int umem_remove(struct nic *nic, uint32_t id)
+int nic_umem_remove(struct nic *nic, uint32_t id)
 {
 	struct nic_umem *umem = nic_umem_get(nic, id);
 
@@ -71,7 +71,7 @@ int nic_umem_deregister(struct nic *nic, uint32_t id)
 	int ret;
 
 	nic_lock(nic);
-	ret = umem_remove(nic, id);
+	ret = nic_umem_remove(nic, id);
 	nic_unlock(nic);
 	return ret;
 }
@@ -194,7 +194,7 @@ int nic_mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
 		goto out;
 	ret = create_mkey(nic, attr, id, mkey);
 	if (ret)
-		umem_remove(nic, id);
+		nic_umem_remove(nic, id);
 	else
 		nic_mkey_get(nic, *mkey >> 8)->owns_umem = true;
 out:
@@ -205,15 +205,13 @@ out:
 int nic_mkey_deregister(struct nic *nic, uint32_t mkey)
 {
 	struct nic_mkey *key;
-	uint32_t id;
 	int ret = -ENOENT;
 
 	nic_lock(nic);
 	key = nic_mkey_get(nic, mkey >> 8);
 	if (key && key->owns_umem) {
-		id = key->umem->id;
 		nic_mkey_remove(nic, key);
-		ret = umem_remove(nic, id);
+		ret = 0;
 	}
 	nic_unlock(nic);
 	return ret;

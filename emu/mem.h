@@ -69,11 +69,14 @@ void *nic_mkey_translate(struct nic *nic, const struct mkey_use *use,
 			 const char **why);
 
 struct nic_umem *nic_umem_get(struct nic *nic, uint32_t id);
+/* As nic_umem_deregister, with the lock held. */
+int nic_umem_remove(struct nic *nic, uint32_t id);
 struct nic_uar *nic_uar_get(struct nic *nic, uint32_t index);
 
 /* For command handlers; key->umem's user count is taken and returned. */
 int nic_mkey_add(struct nic *nic, const struct nic_mkey *key, uint32_t *index);
 struct nic_mkey *nic_mkey_get(struct nic *nic, uint32_t index);
+/* Its umem goes too if nic_mkey_register made it. */
 void nic_mkey_remove(struct nic *nic, struct nic_mkey *key);
 
 /* Free all (nic_destroy). */

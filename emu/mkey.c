@@ -43,6 +43,8 @@ void nic_mkey_remove(struct nic *nic, struct nic_mkey *key)
 {
 	if (key->umem)
 		key->umem->users--;
+	if (key->owns_umem)
+		nic_umem_remove(nic, key->umem->id);
 	nic_table_remove(&nic->mkeys, key->index);
 	free(key);
 }
