@@ -270,6 +270,7 @@ bool cmd_rtr2rts(struct cmd *cmd)
 	set_access(cmd, qp, optional);
 	keep(cmd, qp, HW_QPC_LOG_ACK_REQ_FREQ);
 	qp->sq.next_psn = cmd_get(cmd, QPC, HW_QPC_NEXT_SEND_PSN);
+	qp->sq.sent_psn = qp->sq.next_psn;
 	nic_qp_set_state(cmd->nic, qp, HW_QP_RTS);
 	return true;
 }

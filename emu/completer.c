@@ -152,6 +152,7 @@ static void progress(struct nic *nic, struct nic_qp *qp)
 {
 	qp->sq.retries = qp->sq.retries_max;
 	qp->sq.rnr_retries = qp->sq.rnr_retries_max;
+	qp->sq.retrying = false;
 	if (qp->ack_deadline != UINT64_MAX)
 		nic_qp_set_ack_timer(nic, qp);
 }
@@ -193,6 +194,9 @@ static bool ack_until(struct nic *nic, struct nic_qp *qp, uint32_t psn)
 		moved |= (uint32_t)count > r->done_packets;
 		if ((uint32_t)count > r->done_packets)
 			r->done_packets = (uint32_t)count;
+		/* What was to be sent again has arrived after all. */
+		if (r->sent < r->done_packets)
+			r->sent = r->done_packets;
 		r->done = r->done_packets == r->packets;
 		if (!r->done)
 			break;
@@ -202,6 +206,7 @@ static bool ack_until(struct nic *nic, struct nic_qp *qp, uint32_t psn)
 	return !missing;
 }
 
+/* The request that psn belongs to; NULL if it is acknowledged: old news. */
 static struct nic_request *request_at(struct nic_qp *qp, uint32_t psn)
 {
 	struct nic_request *r;
@@ -209,17 +214,24 @@ static struct nic_request *request_at(struct nic_qp *qp, uint32_t psn)
 
 	for (r = qp->sq.head; r && r->admitted; r = r->next) {
 		offset = hw_psn_diff(psn, r->first_psn);
-		if (!r->done && offset >= 0 && (uint32_t)offset < r->packets)
+		if (!r->done && offset >= (int32_t)r->done_packets &&
+		    offset < (int32_t)r->packets)
 			return r;
 	}
 	return NULL;
 }
 
-/* Send again from the oldest request that is not done, or give up. */
-static void retry(struct nic *nic, struct nic_qp *qp)
+/*
+ * Send again from the oldest request that is not done, or give up. One gap
+ * shows in many packets, and is one reason to retry: after the first, only
+ * the timer asks again until there is progress.
+ */
+static void retry(struct nic *nic, struct nic_qp *qp, bool timeout)
 {
 	struct nic_request *r = qp->sq.head;
 
+	if (qp->sq.retrying && !timeout)
+		return;
 	while (r && (r->done || (r->flags & HW_OPF_LOCAL)))
 		r = r->next;
 	if (!r)
@@ -234,6 +246,7 @@ static void retry(struct nic *nic, struct nic_qp *qp)
 		return;
 	}
 	qp->sq.retries--;
+	qp->sq.retrying = true;
 	nic_requester_retransmit(nic, qp);
 }
 
@@ -242,7 +255,7 @@ void nic_completer_timeout(struct nic *nic, struct nic_qp *qp)
 	if (qp->state != HW_QP_RTS)
 		return;
 	nic->counters.local_ack_timeout_err++;
-	retry(nic, qp);
+	retry(nic, qp, true);
 }
 
 /* -------------------------------------------------------------- NAKs */
@@ -303,13 +316,14 @@ static void nak(struct nic *nic, struct nic_qp *qp, uint32_t psn, uint8_t code)
 {
 	struct nic_request *r;
 
-	if (code == HW_NAK_PSN_SEQ) {
+	if (code == HW_NAK_PSN_SEQ)
 		nic->counters.packet_seq_err++;
-		retry(nic, qp);
-		return;
-	}
 	r = request_at(qp, psn);
-	if (r)
+	if (!r)
+		return;
+	if (code == HW_NAK_PSN_SEQ)
+		retry(nic, qp, false);
+	else
 		nic_completer_fail(nic, qp, r, nak_syndrome(code));
 }
 
@@ -321,7 +335,7 @@ static void ack_packet(struct nic *nic, struct nic_qp *qp, uint32_t psn,
 
 	/* A NAK acknowledges what is before it. */
 	if (!ack_until(nic, qp, ack ? psn : hw_psn_add(psn, HW_PSN_MASK))) {
-		retry(nic, qp);
+		retry(nic, qp, false);
 		return;
 	}
 	if (type == HW_AETH_RNR)
@@ -457,7 +471,7 @@ static void data_packet(struct nic *nic, struct nic_qp *qp, uint32_t psn,
 	if (ahead < 0)
 		return;
 	if (ahead > 0) {
-		retry(nic, qp); /* one was lost in between */
+		retry(nic, qp, false); /* one was lost in between */
 		return;
 	}
 	/* A response acknowledges every request before it. */
@@ -468,6 +482,14 @@ static void data_packet(struct nic *nic, struct nic_qp *qp, uint32_t psn,
 		read_response(nic, qp, r, packet);
 }
 
+/* What waits to be sent again may be done by now. */
+static void skip_done(struct nic_sq *sq)
+{
+	while (sq->tx && (sq->tx->done ||
+			  (sq->tx->admitted && (sq->tx->flags & HW_OPF_LOCAL))))
+		sq->tx = sq->tx->next;
+}
+
 /* Is psn one that the requester has sent and not seen completed? */
 static bool outstanding(const struct nic_qp *qp, uint32_t psn)
 {
@@ -475,8 +497,7 @@ static bool outstanding(const struct nic_qp *qp, uint32_t psn)
 
 	while (r && !r->packets)
 		r = r->next;
-	/* One before the first: a NAK may acknowledge nothing. */
-	return r && hw_psn_diff(psn, qp->sq.next_psn) < 0 &&
+	return r && hw_psn_diff(psn, qp->sq.sent_psn) < 0 &&
 	       hw_psn_diff(psn, r->first_psn) >= 0;
 }
 
@@ -504,6 +525,7 @@ void nic_completer_input(struct nic *nic, struct nic_qp *qp,
 		ack_packet(nic, qp, bth.psn, syndrome);
 	else
 		data_packet(nic, qp, bth.psn, packet);
+	skip_done(&qp->sq);
 	nic_completer_run(nic, qp);
 	settle_timer(qp);
 }

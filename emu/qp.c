@@ -96,7 +96,7 @@ static void reset_queues(struct nic *nic, struct nic_qp *qp)
 	sq->tail = sq->tx = NULL;
 	sq->pi = sq->fetched = sq->done = start;
 	sq->in_flight = sq->responses = 0;
-	sq->stopped = sq->rnr_wait = false;
+	sq->stopped = sq->rnr_wait = sq->retrying = false;
 	qp->rq.pi = qp->rq.ci = start;
 	qp->rq.next_slot = 0;
 	qp->flushing = false;

@@ -34,7 +34,8 @@ struct nic_sq {
 	uint32_t done;	  /* blocks before it are completed */
 	struct nic_request *head, *tail; /* in flight, oldest first */
 	struct nic_request *tx;		 /* to send next; NULL: fetch */
-	uint32_t next_psn;
+	uint32_t next_psn;  /* of the next request to be admitted */
+	uint32_t sent_psn;  /* no packet from here on was ever sent */
 	uint16_t in_flight; /* requests */
 	uint16_t responses; /* reads and atomics outstanding */
 	uint16_t responses_max;
@@ -42,6 +43,7 @@ struct nic_sq {
 	uint8_t rnr_retries, rnr_retries_max;
 	bool stopped; /* a failed WQE: fetch no further */
 	bool rnr_wait;
+	bool retrying; /* sent again, and no progress since */
 };
 
 struct nic_qp {

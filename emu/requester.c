@@ -20,12 +20,15 @@ enum {
 	/* A long message asks for an ACK now and then, so that a lost packet
 	 * is noticed before its end. */
 	ACK_EVERY = 64,
+	/* Half of the PSNs, else old and new ones look alike (IBTA 9.7.2). */
+	WINDOW = 1 << 23,
 };
 
 enum why_blocked { /* trace sq_blocked */
 		   BLOCKED_FENCE = 1,
 		   BLOCKED_RESPONSES,
 		   BLOCKED_WAIT,
+		   BLOCKED_WINDOW,
 };
 
 /* ----------------------------------------------------------- admission */
@@ -80,6 +83,18 @@ static uint32_t packet_count(const struct nic_qp *qp,
 	return (r->total_len + qp->mtu - 1) / qp->mtu;
 }
 
+/* Would it take more PSNs than may be unacknowledged? */
+static bool window_holds(const struct nic_sq *sq, uint32_t packets)
+{
+	const struct nic_request *oldest = sq->head;
+
+	while (oldest && !oldest->packets)
+		oldest = oldest->next;
+	return oldest &&
+	       ((sq->next_psn - oldest->first_psn) & HW_PSN_MASK) + packets >
+		       WINDOW;
+}
+
 /* May the request start? Returns 0 or why not. */
 static int admit(struct nic *nic, struct nic_qp *qp, struct nic_request *r)
 {
@@ -89,6 +104,8 @@ static int admit(struct nic *nic, struct nic_qp *qp, struct nic_request *r)
 		return 0;
 	if (fence_holds(sq, r))
 		return BLOCKED_FENCE;
+	if (window_holds(sq, packet_count(qp, r)))
+		return BLOCKED_WINDOW;
 	if (r->flags & HW_OPF_RESPONSE) {
 		if (sq->responses == sq->responses_max)
 			return BLOCKED_RESPONSES;
@@ -344,6 +361,32 @@ static int reserve(struct nic *nic, struct nic_qp *qp,
 
 enum sent { SENT, SENT_LATER, SENT_STOP };
 
+/*
+ * The request fails here, in its turn: those before it are still under way,
+ * and may be sent again.
+ */
+static void fail_local(struct nic *nic, struct nic_qp *qp,
+		       struct nic_request *r, uint8_t syndrome)
+{
+	r->syndrome = syndrome;
+	r->flags |= HW_OPF_LOCAL;
+	r->packets = 0;
+	qp->sq.stopped = true;
+	qp->sq.tx = r->next;
+	nic_completer_run(nic, qp);
+}
+
+/* Remember how far the peer may answer. */
+static void note_sent(struct nic_sq *sq, const struct nic_request *r,
+		      uint32_t i)
+{
+	uint32_t count = r->flags & HW_OPF_RESPONSE ? r->packets : i + 1;
+	uint32_t end = hw_psn_add(r->first_psn, count);
+
+	if (hw_psn_diff(end, sq->sent_psn) > 0)
+		sq->sent_psn = end;
+}
+
 /* Send packet i of the request. */
 static enum sent send_packet(struct nic *nic, struct nic_qp *qp,
 			     struct nic_request *r, uint32_t i)
@@ -365,10 +408,11 @@ static enum sent send_packet(struct nic *nic, struct nic_qp *qp,
 		nic_log(nic, NIC_LOG_ERROR,
 			"QP 0x%x WQE 0x%04x: its local memory is gone",
 			qp->number, r->wqe_index);
-		nic_completer_fail(nic, qp, r, syndrome);
+		fail_local(nic, qp, r, syndrome);
 		return SENT_STOP;
 	}
 	build_headers(qp, r, i, packet);
+	note_sent(&qp->sq, r, i);
 	NIC_TRACE(nic, req_send, qp->number, r->wqe_index, packet->header[0],
 		  hw_psn_add(r->first_psn, i), packet->payload_len);
 	nic->wire->ops->commit(nic->wire, qp->peer, packet);
@@ -466,6 +510,8 @@ void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp)
 					  : qp->sq.tx->done_packets;
 	if (first)
 		qp->sq.tx = first;
+	/* The timer measures what is sent from now on. */
+	qp->ack_deadline = UINT64_MAX;
 	nic->counters.retransmits++;
 	nic_qp_ready(nic, qp);
 }
