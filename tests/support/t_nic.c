@@ -401,6 +401,8 @@ uint8_t t_modify(struct t_qp *qp, uint16_t opcode, const struct t_qp *peer,
 {
 	uint8_t in[HW_MODIFY_QP_IN_BYTES];
 
+	if (opcode == HW_CMD_2ERR_QP || opcode == HW_CMD_2RST_QP)
+		return t_simple(qp->node, opcode, qp->number, NULL);
 	t_modify_mailbox(qp, opcode, peer, options, in);
 	return t_cmd(qp->node, in, sizeof(in), NULL);
 }
