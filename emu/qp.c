@@ -116,6 +116,9 @@ void nic_qp_set_state(struct nic *nic, struct nic_qp *qp,
 	nic->active_qps -= reads_doorbells(from);
 	nic->active_qps += reads_doorbells((uint8_t)state);
 	qp->state = (uint8_t)state;
+	/* A runner that had no doorbell to look at may sleep for ever. */
+	if (reads_doorbells((uint8_t)state) && !reads_doorbells(from))
+		nic_wake(nic);
 	if (state == HW_QP_RST)
 		reset_queues(nic, qp);
 	if (state == HW_QP_ERR && from != HW_QP_ERR) {
