@@ -41,7 +41,9 @@
  * compiler's own pair is used, which costs a tenth of sigsetjmp().
  */
 #if defined(DMA_ASAN) || defined(DMA_TSAN)
-#define GUARD_SET(g) sigsetjmp((g).env, 0)
+/* With the signal mask: TSan calls handlers with every signal blocked, and
+ * a second fault while SIGSEGV is blocked would end the process. */
+#define GUARD_SET(g) sigsetjmp((g).env, 1)
 #define GUARD_JUMP(g) siglongjmp((g).env, 1)
 typedef sigjmp_buf guard_env;
 #else
@@ -139,8 +141,10 @@ static int fault_side(const void *dst, size_t len)
 {
 	uintptr_t from = (uintptr_t)dst;
 
-	/* x86 reports non-canonical addresses as 0: blame the destination
-	 * only for an address inside it. */
+	/* x86 reports the fault of a non-canonical address as one at 0;
+	 * user space ends at 2^47. */
+	if (!guard.fault && from >> 47)
+		return -EFAULT;
 	return guard.fault - from < len ? -EFAULT : -EIO;
 }
 

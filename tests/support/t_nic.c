@@ -4,7 +4,10 @@
  */
 #include "support/t_nic.h"
 
+#include <signal.h>
 #include <stdlib.h>
+
+#include "emu/dma.h"
 
 static void on_log(void *arg, enum nic_log_level level, const char *text)
 {
@@ -93,6 +96,20 @@ void t_refused(struct t_node *node, const void *in, size_t in_len,
 		fail_msg("the log lacks \"%s\": %s", expected->text, node->log);
 }
 
+void t_fault_handler(void)
+{
+	static const int signals[] = {SIGSEGV, SIGBUS};
+	static struct sigaction ours[2];
+	static bool known;
+	int i;
+
+	assert_int_equal(dma_init(), 0);
+	for (i = 0; i < 2; i++)
+		sigaction(signals[i], known ? &ours[i] : NULL,
+			  known ? NULL : &ours[i]);
+	known = true;
+}
+
 void t_node_open(struct t_node *node, const struct nic_config *config,
 		 struct wire_loop_fabric *fabric)
 {
@@ -123,6 +140,7 @@ void t_run(struct t_node *nodes, unsigned count)
 	unsigned i, rounds = 0;
 	bool more = true;
 
+	t_fault_handler();
 	while (more) {
 		more = false;
 		for (i = 0; i < count; i++)

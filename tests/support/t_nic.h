@@ -44,6 +44,10 @@ struct t_node {
 	unsigned event_count;
 };
 
+/* cmocka puts fault handlers of its own in place of the NIC's before every
+ * setup and test: put the NIC's back. t_run() does it. */
+void t_fault_handler(void);
+
 /* config may be NULL; its callbacks are replaced. fabric may be NULL. */
 void t_node_open(struct t_node *node, const struct nic_config *config,
 		 struct wire_loop_fabric *fabric);
