@@ -43,8 +43,7 @@ static inline struct t_rng t_random_start(const char *what)
 	const char *text = getenv("T_SEED");
 	struct t_rng random = {text ? strtoull(text, NULL, 0) : 1};
 
-	printf("%s: T_SEED=%llu\n", what,
-	       (unsigned long long)random.state);
+	printf("%s: T_SEED=%llu\n", what, (unsigned long long)random.state);
 	return random;
 }
 
