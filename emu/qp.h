@@ -135,6 +135,7 @@ void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp);
 void nic_responder_input(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_packet *packet);
 bool nic_responder_output(struct nic *nic, struct nic_qp *qp, unsigned *budget);
+void nic_responder_repeat(struct nic_qp *qp, uint32_t psn);
 void nic_responder_reset(struct nic *nic, struct nic_qp *qp);
 
 /* completer.c */

@@ -45,7 +45,6 @@ struct arrival {
 	uint32_t rkey, len, imm;
 	uint32_t operand_bytes;
 	struct hw_atomic_args atomic;
-	uint16_t imm_wqe_counter;
 	void *memory; /* where a write or atomic goes */
 };
 
@@ -151,29 +150,12 @@ static enum state fail_recv(struct arrival *a, uint16_t wqe_counter,
 /* Answer a request that was executed before (IBTA 9.7.5.1.2). */
 static void duplicate(struct arrival *a)
 {
-	struct nic_responder *resp = &a->qp->resp;
-	struct nic_response *rd;
-	uint32_t i;
-	int32_t offset;
-
 	a->nic->counters.duplicate_request++;
 	nic_qp_ready(a->nic, a->qp);
-	if (!(a->op.flags & (HW_PKTF_READ | HW_PKTF_ATOMIC))) {
-		resp->ack_due = true;
-		return;
-	}
-	/* Those still to be answered come anyway; look at the answered. */
-	for (i = resp->rd_next; resp->rd_pi - i < resp->rd_size; i--) {
-		if (!i)
-			break;
-		rd = &resp->rd[(i - 1) & (resp->rd_size - 1u)];
-		offset = hw_psn_diff(a->bth.psn, rd->psn);
-		if (offset < 0 || (uint32_t)offset >= rd->packets)
-			continue;
-		resp->rd_next = i - 1;
-		resp->rd_offset = resp->rd_start = (uint32_t)offset;
-		return;
-	}
+	if (a->op.flags & (HW_PKTF_READ | HW_PKTF_ATOMIC))
+		nic_responder_repeat(a->qp, a->bth.psn);
+	else
+		a->qp->resp.ack_due = true;
 }
 
 static enum state check_psn(struct arrival *a)
@@ -191,7 +173,9 @@ static enum state check_psn(struct arrival *a)
 			return DONE;
 		return send_nak(a, HW_AETH_NAK | HW_NAK_PSN_SEQ, false);
 	}
+	/* It is here: a NAK that asks for it and is not out is stale. */
 	resp->nak_sent = false;
+	resp->nak = 0;
 	return CHK_OP_SEQ;
 }
 
@@ -276,16 +260,29 @@ static enum state take_recv(struct arrival *a)
 		return CHK_RKEY;
 	if (!rq)
 		return receiver_not_ready(a);
-	ret = write_imm ? nic_rq_skip(a->nic, rq, &a->imm_wqe_counter)
+	if (resp->recv.taken) /* by the same packet, when it failed to move */
+		return CHK_RKEY;
+	/* A write takes its receive WQE when it has arrived. */
+	ret = write_imm ? nic_rq_peek(a->nic, rq)
 			: nic_rq_take(a->nic, rq, &resp->recv);
 	if (ret == -EAGAIN)
 		return receiver_not_ready(a);
 	if (ret)
 		return refuse(a, HW_NAK_REMOTE_OP,
 			      "the receive queue is not mapped any more");
-	if (a->qp->rmp)
+	if (a->qp->rmp && !write_imm)
 		nic_rmp_taken(a->nic, a->qp->rmp);
 	return CHK_RKEY;
+}
+
+/* A write with immediate uses up a receive WQE without its buffers. */
+static int skip_recv(struct arrival *a, uint16_t *wqe_counter)
+{
+	int ret = nic_rq_skip(a->nic, nic_qp_rq(a->qp), wqe_counter);
+
+	if (!ret && a->qp->rmp)
+		nic_rmp_taken(a->nic, a->qp->rmp);
+	return ret;
 }
 
 static enum state check_resource(struct arrival *a)
@@ -294,7 +291,7 @@ static enum state check_resource(struct arrival *a)
 
 	if (!(a->op.flags & (HW_PKTF_READ | HW_PKTF_ATOMIC)))
 		return take_recv(a);
-	if (resp->rd_pi - resp->rd_next >= resp->rd_size)
+	if (resp->rd_pi - resp->rd_new >= resp->rd_size)
 		return refuse(a, HW_NAK_INVALID_REQ,
 			      "more reads and atomics than qpc.log_rra_max");
 	return CHK_RKEY;
@@ -334,14 +331,16 @@ static enum state check_rkey(struct arrival *a)
 /* The payload could not be moved: whose memory was it? */
 static enum state move_failed(struct arrival *a, int ret)
 {
+	uint16_t wqe_counter;
+
 	a->nic->counters.dma_faults++;
 	if (ret == -EIO)
 		return send_nak(a, HW_AETH_NAK | HW_NAK_SOURCE_FAULT, false);
 	if (a->op.flags & HW_PKTF_SEND)
 		return fail_recv(a, a->qp->resp.recv.wqe_counter,
 				 HW_SYND_LOCAL_PROT, HW_NAK_REMOTE_OP);
-	if (a->op.flags & HW_PKTF_IMMDT)
-		return fail_recv(a, a->imm_wqe_counter, HW_SYND_LOCAL_ACCESS,
+	if ((a->op.flags & HW_PKTF_IMMDT) && !skip_recv(a, &wqe_counter))
+		return fail_recv(a, wqe_counter, HW_SYND_LOCAL_ACCESS,
 				 HW_NAK_REMOTE_OP);
 	return refuse(a, HW_NAK_REMOTE_OP, "the memory is not mapped any more");
 }
@@ -421,9 +420,15 @@ static enum state execute_send(struct arrival *a)
 static struct nic_response *add_response(struct arrival *a)
 {
 	struct nic_responder *resp = &a->qp->resp;
-	struct nic_response *rd =
-		&resp->rd[resp->rd_pi++ & (resp->rd_size - 1u)];
+	struct nic_response *rd;
 
+	/* The oldest leaves the ring, also when it is being sent again: who
+	 * asks for a new one has it. */
+	if (resp->rd_pi - resp->rd_next == resp->rd_size) {
+		resp->rd_next++;
+		resp->rd_offset = resp->rd_start = 0;
+	}
+	rd = &resp->rd[resp->rd_pi++ & (resp->rd_size - 1u)];
 	memset(rd, 0, sizeof(*rd));
 	rd->psn = a->bth.psn;
 	rd->rkey = a->rkey;
@@ -502,7 +507,10 @@ static void finish_message(struct arrival *a)
 		recv->taken = false;
 		nic_block_put(&a->nic->pool, recv->block);
 	} else if (a->op.flags & HW_PKTF_IMMDT) {
-		info.wqe_counter = a->imm_wqe_counter;
+		if (skip_recv(a, &info.wqe_counter)) {
+			nic_qp_fail(a->nic, a->qp, NIC_EVENT_QP_FATAL);
+			return;
+		}
 		info.byte_cnt = resp->write_len;
 	} else {
 		return;

@@ -28,6 +28,8 @@ void nic_responder_reset(struct nic *nic, struct nic_qp *qp)
 	resp->rd = rd;
 	resp->rd_size = rd_size;
 	resp->nak_psn = NIC_NO_PSN;
+	if (rd)
+		memset(rd, 0, rd_size * sizeof(*rd)); /* nothing to repeat */
 }
 
 static void set_headers(struct nic_qp *qp, uint8_t opcode, uint32_t psn,
@@ -72,6 +74,41 @@ static void commit(struct nic *nic, struct nic_qp *qp,
 	nic->counters.packets_out++;
 }
 
+/* The response that was next is out, or will never be. */
+static void next_response(struct nic_responder *resp)
+{
+	resp->rd_next++;
+	resp->rd_offset = resp->rd_start = 0;
+	if ((int32_t)(resp->rd_next - resp->rd_new) > 0)
+		resp->rd_new = resp->rd_next;
+}
+
+/*
+ * A read or atomic was asked for again: go back to the packet with this PSN.
+ * What is ahead of the place that has been reached comes anyway; what is not
+ * in the ring any more was received by who has asked for newer ones since.
+ */
+void nic_responder_repeat(struct nic_qp *qp, uint32_t psn)
+{
+	struct nic_responder *resp = &qp->resp;
+	const struct nic_response *rd;
+	uint32_t index = resp->rd_pi, i;
+	int32_t offset = -1, ahead;
+
+	for (i = 0; i < resp->rd_size; i++) {
+		rd = &resp->rd[--index & (resp->rd_size - 1u)];
+		offset = hw_psn_diff(psn, rd->psn);
+		if (offset >= 0 && offset < (int32_t)rd->packets)
+			break;
+	}
+	ahead = (int32_t)(index - resp->rd_next);
+	if (i == resp->rd_size || ahead > 0 ||
+	    (!ahead && offset >= (int32_t)resp->rd_offset))
+		return;
+	resp->rd_next = index;
+	resp->rd_offset = resp->rd_start = (uint32_t)offset;
+}
+
 /* What the peer asked for is not there any more. */
 static void late_refusal(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_response *rd, enum hw_nak code,
@@ -79,6 +116,11 @@ static void late_refusal(struct nic *nic, struct nic_qp *qp,
 {
 	struct nic_responder *resp = &qp->resp;
 
+	/* A duplicate may come when all is done and the key is gone. */
+	if (resp->rd_next != resp->rd_new) {
+		next_response(resp);
+		return;
+	}
 	nic_log(nic, NIC_LOG_ERROR,
 		"QP 0x%x: read psn %u of [0x%llx, +%u) rkey 0x%x: %s",
 		qp->number, rd->psn, (unsigned long long)rd->va, rd->len,
@@ -174,10 +216,8 @@ static int send_response(struct nic *nic, struct nic_qp *qp)
 	NIC_TRACE(nic, resp_data, qp->number, 0, opcode, psn,
 		  packet->payload_len);
 	commit(nic, qp, packet);
-	if (++resp->rd_offset == rd->packets) {
-		resp->rd_next++;
-		resp->rd_offset = resp->rd_start = 0;
-	}
+	if (++resp->rd_offset == rd->packets)
+		next_response(resp);
 	return 0;
 }
 
@@ -231,7 +271,7 @@ bool nic_responder_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
 	if (ret == -EAGAIN)
 		return true;
 	if (ret) { /* nobody to answer to */
-		resp->rd_next = resp->rd_pi;
+		resp->rd_next = resp->rd_new = resp->rd_pi;
 		resp->ack_due = resp->fatal = false;
 		resp->nak = 0;
 	}
