@@ -164,6 +164,20 @@ static void test_long_messages_survive(void **state)
 	run_seeds("long", &options);
 }
 
+static void test_any_interleaving_executes_in_order(void **state)
+{
+	struct sim_options options = usual;
+
+	(void)state;
+	options.crawl = true;
+	options.max_bytes = 47 << 10;
+	options.rates = bad_weather;
+	run_seeds("interleaved", &options);
+	options.log_sq_size = 2;
+	options.log_rq_size = options.log_ra_max = 0;
+	run_seeds("interleaved, smallest", &options);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +193,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_three_nodes_work),
 		cmocka_unit_test(test_queue_pair_connected_to_itself_works),
 		cmocka_unit_test(test_long_messages_survive),
+		cmocka_unit_test(test_any_interleaving_executes_in_order),
 	};
 
 	if (argc > 2) {

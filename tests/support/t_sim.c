@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 enum {
+	PATIENCE = 20, /* rounds without progress before time jumps */
 	STUCK_ROUNDS = 2000,
 	ROUNDS_MAX = 2000000,
 };
@@ -262,6 +263,23 @@ static bool poll(struct sim *sim)
 	return progress;
 }
 
+/*
+ * Any node takes a step, or none: packets pile up and meet requests that are
+ * half sent.
+ */
+static void crawl(struct sim *sim)
+{
+	unsigned i, count = sim->options.nodes, steps = t_below(&sim->rng, 4);
+	struct t_node *node;
+
+	for (i = 0; i < steps; i++) {
+		node = &sim->nodes[t_below(&sim->rng, count)];
+		nic_step(node->nic, node->now_ns);
+	}
+	t_lossy_set_time(sim->nodes, count,
+			 sim->nodes[0].now_ns + t_below(&sim->rng, 1000));
+}
+
 static bool round_of(struct sim *sim, bool eager)
 {
 	bool progress = false;
@@ -269,7 +287,10 @@ static bool round_of(struct sim *sim, bool eager)
 
 	for (end = sim->ends; end < sim->ends + sim->end_count; end++)
 		progress |= post(sim, end, eager);
-	t_run(sim->nodes, sim->options.nodes);
+	if (sim->options.crawl && !eager)
+		crawl(sim);
+	else
+		t_run(sim->nodes, sim->options.nodes);
 	return poll(sim) || progress;
 }
 
@@ -291,15 +312,17 @@ static void run(struct sim *sim)
 
 	while (!finished(sim)) {
 		CHECK(sim, ++rounds < ROUNDS_MAX, "it does not end");
-		stuck = round_of(sim, stuck > 10) ? 0 : stuck + 1;
+		stuck = round_of(sim, stuck > PATIENCE) ? 0 : stuck + 1;
+		if (sim->options.crawl && stuck <= PATIENCE)
+			continue;
 		next = t_lossy_next(&sim->net, sim->nodes, sim->options.nodes);
 		if (next == UINT64_MAX)
 			CHECK(sim, stuck < STUCK_ROUNDS,
 			      "nothing moves any more, and no timer runs");
 		else
 			t_lossy_set_time(sim->nodes, sim->options.nodes, next);
-		if (next != UINT64_MAX && stuck > 10)
-			stuck = 10; /* time still passes */
+		if (next != UINT64_MAX && stuck > PATIENCE)
+			stuck = PATIENCE; /* time still passes */
 	}
 }
 

@@ -39,7 +39,8 @@ struct sim_options {
 	uint8_t log_ra_max;		  /* most */
 	uint8_t ack_timeout;
 	uint32_t max_bytes;
-	bool self; /* pair 0 is one queue pair, connected to itself */
+	bool self;  /* pair 0 is one queue pair, connected to itself */
+	bool crawl; /* steps, time and posting interleave at random */
 	struct t_lossy_rates rates;
 };
 
