@@ -48,6 +48,8 @@ void nic_cq_poll_record(struct nic *nic, struct nic_cq *cq)
 
 void nic_cq_destroy(struct nic *nic, struct nic_cq *cq)
 {
+	if (cq->waiters)
+		nic_wait_abort(nic, cq);
 	cq->ring_umem->users--;
 	if (cq->dbr_umem)
 		cq->dbr_umem->users--;

@@ -122,6 +122,8 @@ struct hw_wqe_ctrl_info nic_sq_peek(struct nic_qp *qp);
 
 /* requester.c: a WAIT that will not be executed any more. */
 void nic_wait_drop(struct nic *nic, struct nic_request *request);
+/* The CQ goes: what waits for it will never come, and completes in error. */
+void nic_wait_abort(struct nic *nic, const struct nic_cq *cq);
 
 /* execute.c: decode and validate a fetched WQE; false: it fails locally. */
 bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,

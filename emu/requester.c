@@ -69,8 +69,30 @@ static void wait_count(struct nic *nic, const struct nic_request *r, int by)
 
 void nic_wait_drop(struct nic *nic, struct nic_request *request)
 {
-	if (!request->admitted)
+	/* One that is malformed was never counted. */
+	if (!request->admitted && !request->syndrome)
 		wait_count(nic, request, -1);
+}
+
+void nic_wait_abort(struct nic *nic, const struct nic_cq *cq)
+{
+	struct nic_request *r;
+	struct nic_qp *qp;
+	uint32_t i;
+
+	for (i = 0; (qp = nic_table_walk(&nic->qps, &i));) {
+		/* Nothing is fetched behind a WAIT that holds. */
+		r = qp->sq.tail;
+		if (!r || r->opcode != HW_OP_WAIT || r->admitted ||
+		    r->wait_cqn != cq->number)
+			continue;
+		nic_log(nic, NIC_LOG_ERROR,
+			"QP 0x%x WQE 0x%04x WAIT: CQ 0x%x was destroyed",
+			qp->number, r->wqe_index, cq->number);
+		r->syndrome = HW_SYND_LOCAL_QP_OP;
+		qp->sq.stopped = true;
+		nic_qp_ready(nic, qp);
+	}
 }
 
 static uint32_t packet_count(const struct nic_qp *qp,
