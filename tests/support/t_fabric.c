@@ -56,7 +56,10 @@ unsigned t_dir_count(const char *path, const char *prefix)
 	return count;
 }
 
-void t_child_begin(void)
+void t_child_begin(pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may have ended before. */
+	if (getppid() != parent)
+		_exit(1);
 }

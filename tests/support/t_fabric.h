@@ -6,6 +6,7 @@
 #define T_FABRIC_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 enum { T_PATH = 256 };
 
@@ -17,6 +18,6 @@ void t_dir_remove(const char *path);
 unsigned t_dir_count(const char *path, const char *prefix);
 
 /* In a child: end when the parent ends, however it does. */
-void t_child_begin(void);
+void t_child_begin(pid_t parent);
 
 #endif

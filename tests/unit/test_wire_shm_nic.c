@@ -150,18 +150,19 @@ static void test_the_257th_nic_is_refused(void **state)
 /* A child that joins, says so, and waits to be killed. */
 static pid_t child_joins(struct fixture *f, bool grandchild)
 {
+	pid_t child, parent = getpid();
 	struct shm_nic_id id;
 	int ready[2];
-	pid_t child;
 	char byte;
 
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
 	if (!child) {
-		t_child_begin();
+		t_child_begin(parent);
 		join(f, &id);
+		parent = getpid();
 		if (grandchild && !fork()) {
-			t_child_begin();
+			t_child_begin(parent);
 			pause();
 		}
 		if (write(ready[1], "", 1) != 1)

@@ -197,8 +197,8 @@ static void test_a_first_contact_and_a_farewell_wake_too(void **state)
 /* A child with a NIC of its own (LID 3) that sends to NIC 1 without end. */
 static pid_t start_sender(struct fixture *f, uint32_t limit)
 {
+	pid_t child, parent = getpid();
 	int ready[2];
-	pid_t child;
 	char byte;
 
 	assert_int_equal(pipe(ready), 0);
@@ -207,7 +207,7 @@ static pid_t start_sender(struct fixture *f, uint32_t limit)
 		static struct nic nic;
 		uint32_t peer, number = 0;
 
-		t_child_begin();
+		t_child_begin(parent);
 		attach(&nic, f->dir);
 		peer = resolved(&nic, 1);
 		while (number < limit)
