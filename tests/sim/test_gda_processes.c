@@ -110,7 +110,8 @@ static void die_or_notice(struct t_pe *pe)
 	if (pe->init_rc)
 		return;
 	word = gda_calloc(pe->gda, 1, sizeof(*word));
-	T_EXPECT(pe, gda_dev_barrier(pe->dev) == 0);
+	/* Not a device barrier: its last message may be still in the queue. */
+	T_EXPECT(pe, gda_barrier(pe->gda) == 0);
 	if (pe->pe == 1)
 		raise(SIGKILL);
 	for (i = 0; i < 100000 && !rc; i++)
