@@ -236,6 +236,11 @@ static bool scan_record(struct nic *nic, struct nic_qp *qp)
 		return true;
 	}
 	pi = hw_dbrec_decode(word);
+	/* A client that rings the register alone leaves the record where it
+	 * is, and half a wrap later it would look ahead. */
+	if (pi == qp->sq.record)
+		return false;
+	qp->sq.record = pi;
 	ahead = (uint16_t)(pi - qp->sq.pi);
 	if (!ahead || ahead > 0x8000)
 		return false;

@@ -228,7 +228,9 @@ enum nic_step_result {
 /*
  * Do a bounded amount of work: timers, doorbells, then rounds of packets that
  * arrived and queues that have something to send. now_ns is any clock that never goes back.
- * `while (nic_step(nic, now)) ;` serves everything that is there.
+ * `while (nic_step(nic, now)) ;` serves everything that is there, if the step
+ * before it said IDLE or BUSY. After LOOKING, such a loop ends with the pass
+ * over the doorbells that was half done: another loop makes a whole one.
  */
 enum nic_step_result nic_step(struct nic *nic, uint64_t now_ns);
 

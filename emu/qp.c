@@ -95,6 +95,7 @@ static void reset_queues(struct nic *nic, struct nic_qp *qp)
 	}
 	sq->tail = sq->tx = NULL;
 	sq->pi = sq->fetched = sq->done = start;
+	sq->record = (uint16_t)start;
 	sq->in_flight = sq->responses = 0;
 	sq->stopped = sq->rnr_wait = sq->retrying = false;
 	qp->rq.pi = qp->rq.ci = start;
@@ -179,15 +180,11 @@ static void flush_wqe(struct nic *nic, struct nic_qp *qp)
 {
 	struct hw_wqe_ctrl_info ctrl;
 	struct hw_cqe_info info = {.opcode = HW_CQE_REQ_ERR};
-	uint32_t bbs;
 
 	ctrl = nic_sq_peek(qp);
-	bbs = hw_wqe_bbs(ctrl.ds);
-	if (!bbs || bbs > qp->sq.pi - qp->sq.fetched)
-		bbs = 1;
 	info.wqe_opcode = ctrl.opcode;
 	info.wqe_counter = (uint16_t)qp->sq.fetched;
-	qp->sq.fetched += bbs;
+	qp->sq.fetched += nic_sq_blocks(&qp->sq, &ctrl);
 	qp->sq.done = qp->sq.fetched;
 	post_flush(nic, qp->cq_send, qp, &info);
 }

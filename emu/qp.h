@@ -30,6 +30,7 @@ struct nic_sq {
 	uint8_t *dbrec_word;
 	uint32_t size;	  /* basic blocks */
 	uint32_t pi;	  /* free-running; low 16 bits from doorbells */
+	uint16_t record;  /* doorbell record when last looked at */
 	uint32_t fetched; /* next block to fetch */
 	uint32_t done;	  /* blocks before it are completed */
 	struct nic_request *head, *tail; /* in flight, oldest first */
@@ -119,6 +120,11 @@ uint32_t nic_sq_fetch(struct nic *nic, struct nic_qp *qp, uint8_t *wqe,
 
 /* The control segment of the next WQE, zeros if it is not readable. */
 struct hw_wqe_ctrl_info nic_sq_peek(struct nic_qp *qp);
+
+/* The blocks that a WQE takes which is not executed: what ctrl.ds says, or
+ * one if that cannot be. */
+uint32_t nic_sq_blocks(const struct nic_sq *sq,
+		       const struct hw_wqe_ctrl_info *ctrl);
 
 /* requester.c: a WAIT that will not be executed any more. */
 void nic_wait_drop(struct nic *nic, struct nic_request *request);
