@@ -19,6 +19,9 @@ int nic_attach_wire(struct nic *nic, struct wire *wire)
 		ret = 0;
 	}
 	nic_unlock(nic);
+	/* A runner that sleeps does not know the wire's descriptors yet. */
+	if (!ret)
+		nic_wake(nic);
 	return ret;
 }
 

@@ -37,10 +37,13 @@ enum {
 	FDS_PER_NIC = 4,
 	FDS_MAX = NICS_MAX * FDS_PER_NIC,
 	SPIN_NS = 50 * 1000,
-	/* How long a doorbell that wakes nobody may wait: at first, and for a
-	 * NIC that had none for long. */
+	DOORBELL_POLL_NS = 10 * 1000 * 1000,
+	/* While asleep, doorbells are looked at whenever a sixteenth of the
+	 * time since the last work has passed: one that wakes nobody waits
+	 * little longer than its program did before it, and the looks of a
+	 * NIC become rare while it is idle. */
+	DOORBELL_POLL_SHARE = 16,
 	DOORBELL_POLL_FIRST_NS = 50 * 1000,
-	DOORBELL_POLL_LAST_NS = 1000 * 1000,
 	/* Rounds without work before the core is offered to others: the
 	 * program that is served may need this very core. */
 	POLITE_ROUNDS = 64,
@@ -70,8 +73,8 @@ struct nic_runner {
 	struct nic *nics[NICS_MAX];
 	unsigned count;
 	bool stopping;
-	bool woken;	  /* by more than the alarm */
-	uint64_t poll_ns; /* doorbells while asleep; doubles when idle */
+	bool woken;	    /* by more than the alarm */
+	uint64_t worked_ns; /* when there was work last */
 };
 
 static void cpu_relax(void)
@@ -180,9 +183,23 @@ static void watch_fds(struct nic_runner *runner)
 	runner->fd_count = count;
 }
 
+static uint64_t doorbell_interval_ns(const struct nic_runner *runner,
+				     uint64_t now_ns)
+{
+	uint64_t interval_ns =
+		(now_ns - runner->worked_ns) / DOORBELL_POLL_SHARE;
+
+	if (interval_ns < DOORBELL_POLL_FIRST_NS)
+		interval_ns = DOORBELL_POLL_FIRST_NS;
+	if (interval_ns > runner->config.doorbell_poll_ns)
+		interval_ns = runner->config.doorbell_poll_ns;
+	return interval_ns;
+}
+
 /* Until when the runner may sleep; UINT64_MAX: until it is woken. */
 static uint64_t sleep_until(struct nic_runner *runner, uint64_t now_ns)
 {
+	uint64_t look_ns = now_ns + doorbell_interval_ns(runner, now_ns);
 	uint64_t until = UINT64_MAX;
 	bool doorbells = false;
 
@@ -193,9 +210,7 @@ static uint64_t sleep_until(struct nic_runner *runner, uint64_t now_ns)
 			until = deadline;
 		doorbells |= nic_watches_doorbells(runner->nics[i]);
 	}
-	if (doorbells && now_ns + runner->poll_ns < until)
-		until = now_ns + runner->poll_ns;
-	return until;
+	return doorbells && look_ns < until ? look_ns : until;
 }
 
 /* Sets the alarm, which also forgets an old one. Returns false if it is due. */
@@ -240,16 +255,14 @@ static void sleep_until_woken(struct nic_runner *runner)
 	watch_fds(runner);
 	set_asleep(runner, true);
 	runner->woken = false;
-	runner->poll_ns = DOORBELL_POLL_FIRST_NS;
 	while (!runner->woken) {
 		now_ns = nic_runner_now_ns();
-		if (look(runner, now_ns))
+		if (look(runner, now_ns)) {
+			runner->worked_ns = now_ns;
 			break;
+		}
 		if (set_alarm(runner, now_ns))
 			ev_run(runner->loop, EVRUN_ONCE);
-		runner->poll_ns *= 2;
-		if (runner->poll_ns > runner->config.doorbell_poll_ns)
-			runner->poll_ns = runner->config.doorbell_poll_ns;
 	}
 	set_asleep(runner, false);
 }
@@ -265,8 +278,8 @@ static void relax(unsigned idle_rounds)
 static void *run(void *arg)
 {
 	struct nic_runner *runner = arg;
-	uint64_t now_ns, worked_ns = 0;
 	unsigned idle_rounds = 0;
+	uint64_t now_ns;
 
 	for (;;) {
 		take_changes(runner);
@@ -274,9 +287,10 @@ static void *run(void *arg)
 			return NULL;
 		now_ns = nic_runner_now_ns();
 		if (step_all(runner, now_ns)) {
-			worked_ns = now_ns;
+			runner->worked_ns = now_ns;
 			idle_rounds = 0;
-		} else if (now_ns - worked_ns < runner->config.spin_ns) {
+		} else if (now_ns - runner->worked_ns <
+			   runner->config.spin_ns) {
 			relax(++idle_rounds);
 		} else {
 			sleep_until_woken(runner);
@@ -426,7 +440,7 @@ struct nic_runner *nic_runner_start(const struct nic_runner_config *config)
 	if (!runner->config.spin_ns)
 		runner->config.spin_ns = SPIN_NS;
 	if (!runner->config.doorbell_poll_ns)
-		runner->config.doorbell_poll_ns = DOORBELL_POLL_LAST_NS;
+		runner->config.doorbell_poll_ns = DOORBELL_POLL_NS;
 	pthread_mutex_init(&runner->lock, NULL);
 	pthread_cond_init(&runner->taken, NULL);
 	runner->timer_fd = -1;

@@ -4,9 +4,10 @@
  * libev for timers, descriptors and wake-ups.
  *
  * A runner spins while there is work, keeps spinning for spin_ns after the
- * last of it, then sleeps: until the next timer, a descriptor, a wake, or,
- * while some queue pair could be rung by a plain store that wakes nobody, at
- * most doorbell_poll_ns. An idle NIC never keeps a core busy.
+ * last of it, then sleeps: until the next timer, a descriptor or a wake. While
+ * some queue pair could be rung by a plain store that wakes nobody, it looks
+ * whenever a sixteenth of the time since the last work has passed, 50 us at
+ * least and doorbell_poll_ns at most. An idle NIC never keeps a core busy.
  */
 #ifndef EMU_RUNNER_H
 #define EMU_RUNNER_H
@@ -21,15 +22,15 @@ struct nic_runner;
 
 struct nic_runner_config {
 	uint64_t spin_ns;	   /* 0: 50,000 */
-	uint64_t doorbell_poll_ns; /* 0: 1,000,000 */
+	uint64_t doorbell_poll_ns; /* 0: 10,000,000 */
 	int cpu;		   /* pin the thread to it; -1: no */
 };
 
 /*
  * Start the thread. config may be NULL (defaults, not pinned). Returns NULL
  * with errno set: ENOMEM, EMFILE, EAGAIN, or EINVAL for a CPU that is not
- * there. A NIC's config.wake must be nic_runner_wake with the runner as argument, or
- * lead there; see nic_runner_add.
+ * there. A NIC's config.wake must be nic_runner_wake with the runner as
+ * argument, or lead there.
  */
 struct nic_runner *nic_runner_start(const struct nic_runner_config *config);
 
