@@ -151,6 +151,7 @@ static struct nic_request *next_request(struct nic *nic, struct nic_qp *qp)
 	uint8_t wqe[HW_WQE_BBS_MAX * HW_WQE_BB];
 	struct nic_sq *sq = &qp->sq;
 	struct nic_request *r;
+	struct hw_wqe_ctrl_info ctrl;
 	uint8_t syndrome;
 	uint32_t ds;
 
@@ -160,8 +161,9 @@ static struct nic_request *next_request(struct nic *nic, struct nic_qp *qp)
 	r = nic_request_get(&nic->pool);
 	ds = nic_sq_fetch(nic, qp, wqe, &syndrome);
 	if (!ds) {
+		ctrl = nic_sq_peek(qp);
 		r->wqe_index = (uint16_t)sq->fetched;
-		r->bbs = 1;
+		r->bbs = (uint8_t)nic_sq_blocks(sq, &ctrl);
 		r->syndrome = syndrome;
 	}
 	if (!ds || !nic_execute(nic, qp, wqe, ds, r)) {

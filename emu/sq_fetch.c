@@ -43,6 +43,14 @@ struct hw_wqe_ctrl_info nic_sq_peek(struct nic_qp *qp)
 	return hw_wqe_ctrl_decode(&ctrl);
 }
 
+uint32_t nic_sq_blocks(const struct nic_sq *sq,
+		       const struct hw_wqe_ctrl_info *ctrl)
+{
+	uint32_t bbs = hw_wqe_bbs(ctrl->ds);
+
+	return bbs && bbs <= sq->pi - sq->fetched ? bbs : 1;
+}
+
 static uint32_t bad(struct nic *nic, struct nic_qp *qp, const char *what,
 		    uint32_t value)
 {
