@@ -251,6 +251,15 @@ static bool scan_record(struct nic *nic, struct nic_qp *qp)
 	return true;
 }
 
+/* A receive WQE has no doorbell; one that is posted in ERR is flushed. */
+static bool scan_receives(struct nic *nic, struct nic_qp *qp)
+{
+	if (qp->state != HW_QP_ERR || qp->rmp || nic_rq_peek(nic, &qp->rq))
+		return false;
+	nic_qp_ready(nic, qp);
+	return true;
+}
+
 /* ------------------------------------------------------------------ scan */
 
 static bool scan_hot(struct nic *nic, bool records)
@@ -291,9 +300,12 @@ static bool scan_slice(struct nic *nic, bool records)
 		uar = next_object(&nic->uars, &scan->uar_cursor);
 		rung |= uar && scan_uar(nic, uar);
 	}
-	for (i = 0; records && i < SLICE && i < nic->qps.capacity; i++) {
+	for (i = 0; i < SLICE && i < nic->qps.capacity; i++) {
 		qp = next_object(&nic->qps, &scan->qp_cursor);
-		rung |= qp && scan_record(nic, qp);
+		if (!qp)
+			continue;
+		rung |= scan_receives(nic, qp);
+		rung |= records && scan_record(nic, qp);
 	}
 	if (!records || !nic->config.event)
 		return rung;
@@ -315,11 +327,12 @@ static uint32_t max3(uint32_t a, uint32_t b, uint32_t c)
 enum nic_step_result nic_scan_doorbells(struct nic *nic)
 {
 	bool records = nic->config.progress == NIC_COMPAT;
-	uint32_t pass = slices(&nic->uars);
+	uint32_t pass = max3(slices(&nic->uars), slices(&nic->qps),
+			     records ? slices(&nic->cqs) : 0);
+	bool rung = scan_hot(nic, records);
 
-	if (records)
-		pass = max3(pass, slices(&nic->qps), slices(&nic->cqs));
-	if (scan_hot(nic, records) | scan_slice(nic, records)) {
+	rung |= scan_slice(nic, records);
+	if (rung) {
 		nic->scan.quiet_slices = 0;
 		return NIC_STEP_BUSY;
 	}

@@ -578,6 +578,19 @@ static void test_refused_immediate_leaves_its_receive_to_the_flush(void **state)
 	expect_none(&l->cq[1]);
 }
 
+static void test_receive_posted_in_error_is_flushed(void **state)
+{
+	struct loss *l = *state;
+
+	assert_int_equal(t_modify(&l->qp[1], HW_CMD_2ERR_QP, NULL, NULL), 0);
+	run(l, SECOND);
+	expect_none(&l->cq[1]);
+	t_post_recv(&l->qp[1], l->memory[1], BYTES, l->key[1]);
+	run(l, SECOND);
+	expect_error(&l->cq[1], 0, HW_SYND_WR_FLUSH);
+	expect_none(&l->cq[1]);
+}
+
 /* A key that goes away fails its request, not those before it. */
 static void test_lost_write_before_a_local_error_is_repeated(void **state)
 {
@@ -669,6 +682,7 @@ int main(void)
 			test_late_duplicate_finds_its_key_gone_and_fails_nobody),
 		LOSS_TEST(
 			test_refused_immediate_leaves_its_receive_to_the_flush),
+		LOSS_TEST(test_receive_posted_in_error_is_flushed),
 		LOSS_TEST(test_lost_write_before_a_local_error_is_repeated),
 		LOSS_TEST(test_duplicate_of_a_message_in_progress_is_dropped),
 		LOSS_TEST(test_no_more_psns_than_half_of_all_are_outstanding),
