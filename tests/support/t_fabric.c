@@ -62,4 +62,6 @@ void t_child_begin(pid_t parent)
 	/* It may have ended before. */
 	if (getppid() != parent)
 		_exit(1);
+	/* A failure here must not go on with the parent's next test. */
+	setenv("CMOCKA_TEST_ABORT", "1", 1);
 }

@@ -127,11 +127,24 @@ void t_post_recv(struct t_qp *qp, const void *addr, uint32_t len, uint32_t lkey)
 
 /* ------------------------------------------------------------------ CQ */
 
+static const uint8_t *entry_at(const struct t_cq *cq, uint32_t slot)
+{
+	return cq->ring + (size_t)slot * cq->stride + cq->stride - HW_CQE_BYTES;
+}
+
+/* Is it there? The NIC may be writing the rest of it if not. */
+static bool is_ours(const struct t_cq *cq, uint32_t slot, uint8_t lap)
+{
+	uint8_t op_own = __atomic_load_n(entry_at(cq, slot) + 63,
+					 __ATOMIC_ACQUIRE);
+
+	return op_own >> 4 != HW_CQE_INVALID && (op_own & 1) == lap;
+}
+
 /* What the entry holds; its last 8 bytes are read first, and once. */
 static struct hw_cqe_info read_entry(const struct t_cq *cq, uint32_t slot)
 {
-	const uint8_t *entry = cq->ring + (size_t)slot * cq->stride +
-			       cq->stride - HW_CQE_BYTES;
+	const uint8_t *entry = entry_at(cq, slot);
 	struct hw_cqe cqe;
 	uint64_t last;
 
@@ -151,11 +164,12 @@ bool t_collapsed(struct t_cq *cq, struct hw_cqe_info *info)
 bool t_poll(struct t_cq *cq, struct hw_cqe_info *info)
 {
 	uint8_t lap = (cq->ci & cq->size) != 0;
+	uint32_t slot = cq->ci & (cq->size - 1);
 
 	assert_false(cq->collapsed);
-	*info = read_entry(cq, cq->ci & (cq->size - 1));
-	if (info->opcode == HW_CQE_INVALID || info->owner != lap)
+	if (!is_ours(cq, slot, lap))
 		return false;
+	*info = read_entry(cq, slot);
 	cq->ci++;
 	__atomic_store_n(&cq->dbrec[HW_CQ_DBR_CI].raw,
 			 to_be32(cq->ci & HW_CQE_INDEX_MASK).raw,
