@@ -63,30 +63,35 @@ static const struct {
 	const char *name;
 	bool (*handler)(struct cmd *cmd);
 } commands[] = {
-	{0x100, 0x10, 0x1010, "QUERY_HCA_CAP", cmd_query_hca_cap},
-	{0x200, 0x70, 0x10, "CREATE_MKEY", cmd_create_mkey},
-	{0x201, 0x10, 0x50, "QUERY_MKEY", cmd_query_mkey},
-	{0x202, 0x10, 0x10, "DESTROY_MKEY", cmd_destroy_mkey},
-	{0x400, 0x60, 0x10, "CREATE_CQ", cmd_create_cq},
-	{0x401, 0x10, 0x10, "DESTROY_CQ", cmd_destroy_cq},
-	{0x402, 0x10, 0x50, "QUERY_CQ", cmd_query_cq},
-	{0x500, 0x110, 0x10, "CREATE_QP", cmd_create_qp},
-	{0x501, 0x10, 0x10, "DESTROY_QP", cmd_destroy_qp},
-	{0x502, 0x100, 0x10, "RST2INIT_QP", cmd_rst2init},
-	{0x503, 0x100, 0x10, "INIT2RTR_QP", cmd_init2rtr},
-	{0x504, 0x100, 0x10, "RTR2RTS_QP", cmd_rtr2rts},
-	{0x505, 0x100, 0x10, "RTS2RTS_QP", cmd_rts2rts},
-	{0x507, 0x10, 0x10, "2ERR_QP", cmd_2err},
-	{0x50a, 0x10, 0x10, "2RST_QP", cmd_2rst},
-	{0x50b, 0x10, 0x100, "QUERY_QP", cmd_query_qp},
-	{0x50e, 0x100, 0x10, "INIT2INIT_QP", cmd_init2init},
-	{0x760, 0x10, 0x30, "QUERY_ROCE_ADDRESS", cmd_query_roce_address},
-	{0x800, 0x10, 0x10, "ALLOC_PD", cmd_alloc_pd},
-	{0x801, 0x10, 0x10, "DEALLOC_PD", cmd_dealloc_pd},
-	{0x842, 0x10, 0x10, "QUERY_LAG", cmd_query_lag},
-	{0x90c, 0x110, 0x10, "CREATE_RMP", cmd_create_rmp},
-	{0x90e, 0x10, 0x10, "DESTROY_RMP", cmd_destroy_rmp},
-	{0x90f, 0x10, 0x110, "QUERY_RMP", cmd_query_rmp},
+#define C(name, in_min, out_min, handler)                                      \
+	{                                                                      \
+		HW_CMD_##name, in_min, out_min, #name, handler                 \
+	}
+	C(QUERY_HCA_CAP, 0x10, 0x1010, cmd_query_hca_cap),
+	C(CREATE_MKEY, 0x70, 0x10, cmd_create_mkey),
+	C(QUERY_MKEY, 0x10, 0x50, cmd_query_mkey),
+	C(DESTROY_MKEY, 0x10, 0x10, cmd_destroy_mkey),
+	C(CREATE_CQ, 0x60, 0x10, cmd_create_cq),
+	C(DESTROY_CQ, 0x10, 0x10, cmd_destroy_cq),
+	C(QUERY_CQ, 0x10, 0x50, cmd_query_cq),
+	C(CREATE_QP, 0x110, 0x10, cmd_create_qp),
+	C(DESTROY_QP, 0x10, 0x10, cmd_destroy_qp),
+	C(RST2INIT_QP, 0x100, 0x10, cmd_rst2init),
+	C(INIT2RTR_QP, 0x100, 0x10, cmd_init2rtr),
+	C(RTR2RTS_QP, 0x100, 0x10, cmd_rtr2rts),
+	C(RTS2RTS_QP, 0x100, 0x10, cmd_rts2rts),
+	C(2ERR_QP, 0x10, 0x10, cmd_2err),
+	C(2RST_QP, 0x10, 0x10, cmd_2rst),
+	C(QUERY_QP, 0x10, 0x100, cmd_query_qp),
+	C(INIT2INIT_QP, 0x100, 0x10, cmd_init2init),
+	C(QUERY_ROCE_ADDRESS, 0x10, 0x30, cmd_query_roce_address),
+	C(ALLOC_PD, 0x10, 0x10, cmd_alloc_pd),
+	C(DEALLOC_PD, 0x10, 0x10, cmd_dealloc_pd),
+	C(QUERY_LAG, 0x10, 0x10, cmd_query_lag),
+	C(CREATE_RMP, 0x110, 0x10, cmd_create_rmp),
+	C(DESTROY_RMP, 0x10, 0x10, cmd_destroy_rmp),
+	C(QUERY_RMP, 0x10, 0x110, cmd_query_rmp),
+#undef C
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

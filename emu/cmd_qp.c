@@ -6,6 +6,7 @@
  * Not modelled: service types other than RC; page lists.
  * Thread: under the NIC's lock.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "emu/cmd.h"
@@ -137,11 +138,13 @@ static void bind_objects(struct nic *nic, const uint8_t *qpc, struct nic_qp *qp)
 	qp->uar = nic_uar_get(nic, hw_get(qpc, HW_QPC_UAR_PAGE));
 	qp->cq_send = nic_cq_get(nic, hw_get(qpc, HW_QPC_CQN_SND));
 	qp->cq_recv = nic_cq_get(nic, hw_get(qpc, HW_QPC_CQN_RCV));
-	/* A missing half never completes anything. */
+	/* A missing half never completes anything; check_sizes() has seen to
+	 * it that one is there. */
 	if (!qp->cq_send)
 		qp->cq_send = qp->cq_recv;
 	if (!qp->cq_recv || qp->rq_type == HW_RQ_ZERO_SIZE)
 		qp->cq_recv = qp->cq_send;
+	assert(qp->cq_send && qp->cq_recv);
 	if (qp->rq_type == HW_RQ_SRQ)
 		qp->rmp = nic_rmp_get(nic, hw_get(qpc, HW_QPC_SRQN_RMPN));
 	qp->uar->users++;

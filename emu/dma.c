@@ -43,11 +43,11 @@
 #if defined(DMA_ASAN) || defined(DMA_TSAN)
 /* With the signal mask: TSan calls handlers with every signal blocked, and
  * a second fault while SIGSEGV is blocked would end the process. */
-#define GUARD_SET(g) sigsetjmp((g).env, 1)
+#define GUARD_SET(g)  sigsetjmp((g).env, 1)
 #define GUARD_JUMP(g) siglongjmp((g).env, 1)
 typedef sigjmp_buf guard_env;
 #else
-#define GUARD_SET(g) __builtin_setjmp((g).env)
+#define GUARD_SET(g)  __builtin_setjmp((g).env)
 #define GUARD_JUMP(g) __builtin_longjmp((g).env, 1)
 typedef void *guard_env[5];
 #endif

@@ -41,10 +41,11 @@ int nic_mkey_add(struct nic *nic, const struct nic_mkey *init, uint32_t *index)
 
 void nic_mkey_remove(struct nic *nic, struct nic_mkey *key)
 {
-	if (key->umem)
+	if (key->umem) {
 		key->umem->users--;
-	if (key->owns_umem)
-		nic_umem_remove(nic, key->umem->id);
+		if (key->owns_umem)
+			nic_umem_remove(nic, key->umem->id);
+	}
 	nic_table_remove(&nic->mkeys, key->index);
 	free(key);
 }

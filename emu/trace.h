@@ -18,17 +18,15 @@ void nic_trace_emit(struct nic *nic, const struct nic_trace_record *record);
 
 /* NIC_TRACE(nic, event, qpn, wqe_index, up to three numbers) */
 #define NIC_TRACE(nic, name, qp_number, index, ...)                            \
-	do {                                                                   \
-		if ((nic)->trace_mask >> NIC_TRACE_##name & 1) {               \
-			struct nic_trace_record trace_record = {               \
-				.now_ns = (nic)->now_ns,                       \
-				.event = NIC_TRACE_##name,                     \
-				.wqe_index = (uint16_t)(index),                \
-				.qpn = (qp_number),                            \
-				.args = {__VA_ARGS__},                         \
-			};                                                     \
-			nic_trace_emit(nic, &trace_record);                    \
-		}                                                              \
-	} while (0)
+	((nic)->trace_mask >> NIC_TRACE_##name & 1                             \
+		 ? nic_trace_emit(nic,                                         \
+				  &(const struct nic_trace_record){            \
+					  .now_ns = (nic)->now_ns,             \
+					  .event = NIC_TRACE_##name,           \
+					  .wqe_index = (uint16_t)(index),      \
+					  .qpn = (qp_number),                  \
+					  .args = {__VA_ARGS__},               \
+				  })                                           \
+		 : (void)0)
 
 #endif

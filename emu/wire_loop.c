@@ -36,8 +36,8 @@ struct cell {
 };
 
 struct inbox {
-	bool busy;	      /* a sender is at it, or its NIC detaches */
-	struct nic *nic;      /* NULL: gone */
+	bool busy;	 /* a sender is at it, or its NIC detaches */
+	struct nic *nic; /* NULL: gone */
 	struct cell *cells;
 	uint64_t gid_guid;
 	uint32_t head __attribute__((aligned(64))); /* written by senders */
