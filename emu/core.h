@@ -90,6 +90,12 @@ bool nic_timers_run(struct nic *nic);
 void nic_event(struct nic *nic, enum nic_event_type type, uint32_t number,
 	       uint32_t eqn);
 
+/*
+ * A lossless wire runs no timer: tell a requester that its packet, or the
+ * answer to it, was dropped.
+ */
+void nic_notify(struct nic *nic, uint32_t peer, uint32_t qpn, uint32_t psn);
+
 /* A packet that nobody takes; on a lossless wire its sender is told. */
 void nic_drop(struct nic *nic, const struct nic_packet *packet,
 	      const char *why);

@@ -311,23 +311,30 @@ unsigned nic_fds(struct nic *nic, int *fds, unsigned max)
 
 /* --------------------------------------------------------------- packets */
 
+void nic_notify(struct nic *nic, uint32_t peer, uint32_t qpn, uint32_t psn)
+{
+	struct nic_notice *notice;
+
+	if (!nic->wire || !nic->wire->ops->lossless ||
+	    nic->notice_pi - nic->notice_ci == NIC_NOTICES)
+		return;
+	notice = &nic->notices[nic->notice_pi++ % NIC_NOTICES];
+	notice->peer = peer;
+	notice->qpn = qpn;
+	notice->psn = psn;
+}
+
 void nic_drop(struct nic *nic, const struct nic_packet *packet, const char *why)
 {
 	struct hw_bth_info bth = nic_packet_bth(packet);
-	struct nic_notice *notice;
 
 	nic->counters.packets_dropped++;
 	NIC_TRACE(nic, packet_drop, bth.qpn, 0, bth.opcode, bth.psn);
 	nic_log(nic, NIC_LOG_INFO,
 		"packet 0x%02x psn %u for QP 0x%x dropped: %s", bth.opcode,
 		bth.psn, bth.qpn, why);
-	if (!nic->wire || !nic->wire->ops->lossless || !packet->src_qpn ||
-	    nic->notice_pi - nic->notice_ci == NIC_NOTICES)
-		return;
-	notice = &nic->notices[nic->notice_pi++ % NIC_NOTICES];
-	notice->peer = packet->peer;
-	notice->qpn = packet->src_qpn;
-	notice->psn = bth.psn;
+	if (packet->src_qpn)
+		nic_notify(nic, packet->peer, packet->src_qpn, bth.psn);
 }
 
 /* Why a packet is not even looked at; NULL if it is well-formed. */

@@ -107,6 +107,16 @@ static void reset_queues(struct nic *nic, struct nic_qp *qp)
 	unready(nic, qp);
 }
 
+/* Its peer waits for answers that will not come any more. */
+static void abandon_answers(struct nic *nic, struct nic_qp *qp)
+{
+	const struct nic_responder *resp = &qp->resp;
+
+	if ((resp->ack_due || resp->rd_next != resp->rd_pi) && qp->peer_known)
+		nic_notify(nic, qp->peer, qp->remote_qpn,
+			   hw_psn_add(resp->epsn, HW_PSN_MASK));
+}
+
 void nic_qp_set_state(struct nic *nic, struct nic_qp *qp,
 		      enum hw_qp_state state)
 {
@@ -117,6 +127,8 @@ void nic_qp_set_state(struct nic *nic, struct nic_qp *qp,
 	nic->active_qps -= reads_doorbells(from);
 	nic->active_qps += reads_doorbells((uint8_t)state);
 	qp->state = (uint8_t)state;
+	if (state == HW_QP_RST || state == HW_QP_ERR)
+		abandon_answers(nic, qp);
 	/* A runner that had no doorbell to look at may sleep for ever. */
 	if (reads_doorbells((uint8_t)state) && !reads_doorbells(from))
 		nic_wake(nic);

@@ -527,6 +527,13 @@ static enum state complete(struct arrival *a)
 		packets = resp->rd[(resp->rd_pi - 1) & (resp->rd_size - 1u)]
 				  .packets;
 	resp->epsn = hw_psn_add(resp->epsn, packets);
+	/* Before the receive CQE: if the CQ has no room for it, this QP goes
+	 * to ERR, and then it owes an answer that will not come. */
+	if (a->bth.ack_req &&
+	    !(a->op.flags & (HW_PKTF_READ | HW_PKTF_ATOMIC))) {
+		resp->ack_due = true;
+		nic_qp_ready(a->nic, a->qp);
+	}
 	if (a->op.flags & HW_PKTF_FIRST)
 		resp->write_len = a->len;
 	if (a->op.flags & HW_PKTF_LAST) {
@@ -536,11 +543,6 @@ static enum state complete(struct arrival *a)
 	} else {
 		resp->message =
 			(uint8_t)(a->op.flags & (HW_PKTF_SEND | HW_PKTF_WRITE));
-	}
-	if (a->bth.ack_req &&
-	    !(a->op.flags & (HW_PKTF_READ | HW_PKTF_ATOMIC))) {
-		resp->ack_due = true;
-		nic_qp_ready(a->nic, a->qp);
 	}
 	return DONE;
 }

@@ -122,6 +122,7 @@ void t_node_open(struct t_node *node, const struct nic_config *config,
 	copy.log = on_log;
 	copy.event = on_event;
 	node->start = copy.start_counter;
+	t_fault_handler(); /* the first call must be the one that installs */
 	node->nic = nic_create(&copy);
 	assert_non_null(node->nic);
 	if (fabric)
