@@ -181,6 +181,8 @@ struct gda_backend_ops {
 	/*
 	 * Let the device move, if it is one that needs the caller's thread.
 	 * What a host loop calls while it waits for other PEs.
+	 * Guarantees: what the device has written is visible after it, what
+	 * the caller wrote before it is visible to what the device does next.
 	 */
 	void (*progress)(struct gda_backend *backend);
 

@@ -50,12 +50,4 @@ int gda_bootstrap_local(const struct gda_config *config,
 int gda_bootstrap_alone(const struct gda_config *config,
 			struct gda_bootstrap **out);
 
-static inline int gda_bootstrap_barrier(struct gda_bootstrap *bootstrap,
-					uint8_t *room_npes)
-{
-	uint8_t here = 1;
-
-	return bootstrap->ops->allgather(bootstrap, &here, room_npes, 1);
-}
-
 #endif

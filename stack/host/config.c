@@ -97,6 +97,8 @@ static int find_name(const char *names, const char *word)
 	size_t len = strlen(word);
 	int index = 0;
 
+	if (strchr(word, '|'))
+		return -1;
 	for (;; index++, names++) {
 		if (!strncmp(names, word, len) &&
 		    (names[len] == '|' || !names[len]))

@@ -202,8 +202,7 @@ static int agree_lanes(struct gda *gda)
 
 	if (!all)
 		return gda_fail(&gda->config, -ENOMEM, "connect: no memory");
-	rc = gda->bootstrap->ops->allgather(gda->bootstrap, &mine, all,
-					    sizeof(mine));
+	rc = gda_allgather(gda, &mine, all, sizeof(mine));
 	for (pe = 0; !rc && pe < gda->config.npes; pe++)
 		if (all[pe] != mine)
 			rc = gda_fail(&gda->config, -EPROTO,
@@ -232,7 +231,7 @@ int gda_connect(struct gda *gda)
 		goto out;
 	}
 	fill_hello(gda, mine);
-	rc = gda->bootstrap->ops->allgather(gda->bootstrap, mine, all, bytes);
+	rc = gda_allgather(gda, mine, all, bytes);
 	if (!rc)
 		rc = connect_all(gda, mine, all, bytes);
 	/* Nobody sends before everybody is ready to receive. */

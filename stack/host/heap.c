@@ -101,8 +101,7 @@ static int agree(struct gda *gda, const struct request *mine, const char *call)
 
 	if (!all)
 		return gda_fail(&gda->config, -ENOMEM, "%s: no memory", call);
-	rc = gda->bootstrap->ops->allgather(gda->bootstrap, mine, all,
-					    sizeof(*mine));
+	rc = gda_allgather(gda, mine, all, sizeof(*mine));
 	for (pe = 0; !rc && pe < gda->config.npes; pe++)
 		if (memcmp(&all[pe], mine, sizeof(*mine)))
 			rc = gda_fail(

@@ -124,6 +124,12 @@ void gda_destroy(struct gda *gda, struct gda_obj *obj, const char *what);
 
 /* ------------------------------------------------------- steps, in order --- */
 
+/* gda_init after the config is checked and the backend found. */
+int gda_init_on(const struct gda_backend_ops *ops,
+		const struct gda_config *config, struct gda **out);
+
+/* The bootstrap's, with the device's work ordered before and after. */
+int gda_allgather(struct gda *gda, const void *mine, void *all, size_t len);
 int gda_caps_query(struct gda *gda);
 int gda_heap_open(struct gda *gda);
 void gda_heap_close(struct gda *gda);

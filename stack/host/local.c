@@ -292,6 +292,7 @@ static int make(const struct gda_config *config,
 int gda_bootstrap_local(const struct gda_config *config,
 			struct gda_bootstrap **out)
 {
+	uint8_t here = 1;
 	uint8_t *room;
 	int rc = claim(config);
 
@@ -300,7 +301,7 @@ int gda_bootstrap_local(const struct gda_config *config,
 	if (rc)
 		return rc;
 	room = calloc(1, (size_t)config->npes);
-	rc = room ? gda_bootstrap_barrier(*out, room) : -ENOMEM;
+	rc = room ? allgather_local(*out, &here, room, 1) : -ENOMEM;
 	free(room);
 	if (rc)
 		close_local(*out);

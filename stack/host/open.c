@@ -116,7 +116,8 @@ out_bootstrap:
 	return rc;
 }
 
-static int make(const struct gda_config *config, struct gda **out)
+int gda_init_on(const struct gda_backend_ops *ops,
+		const struct gda_config *config, struct gda **out)
 {
 	struct gda *gda = calloc(1, sizeof(*gda));
 	int rc;
@@ -124,10 +125,9 @@ static int make(const struct gda_config *config, struct gda **out)
 	if (!gda)
 		return gda_fail(config, -ENOMEM, "gda_init: no memory");
 	gda->config = *config;
+	gda->ops = ops;
 	pthread_mutex_init(&gda->lock, NULL);
-	rc = find_backend(config, &gda->ops);
-	if (!rc)
-		rc = open_all(gda);
+	rc = open_all(gda);
 	if (rc) {
 		pthread_mutex_destroy(&gda->lock);
 		free(gda);
@@ -139,6 +139,7 @@ static int make(const struct gda_config *config, struct gda **out)
 
 int gda_init(const struct gda_config *config, struct gda **out)
 {
+	const struct gda_backend_ops *ops;
 	struct gda_config loaded;
 	int rc = 0;
 
@@ -149,7 +150,9 @@ int gda_init(const struct gda_config *config, struct gda **out)
 	}
 	if (!rc)
 		rc = gda_config_check(config);
-	return rc ? rc : make(config, out);
+	if (!rc)
+		rc = find_backend(config, &ops);
+	return rc ? rc : gda_init_on(ops, config, out);
 }
 
 /* What the device has to say goes to the log. */
@@ -168,15 +171,30 @@ static void log_events(struct gda *gda)
 	}
 }
 
+/*
+ * The device's work for peers is ordered with this thread on both sides: it
+ * sees what this thread wrote before, and this thread what peers wrote.
+ */
+int gda_allgather(struct gda *gda, const void *mine, void *all, size_t len)
+{
+	int rc;
+
+	gda->ops->progress(gda->backend);
+	rc = gda->bootstrap->ops->allgather(gda->bootstrap, mine, all, len);
+	gda->ops->progress(gda->backend);
+	return rc;
+}
+
 int gda_barrier(struct gda *gda)
 {
+	uint8_t here = 1;
 	uint8_t *room = malloc((size_t)gda->config.npes);
 	int rc;
 
 	if (!room)
 		return gda_fail(&gda->config, -ENOMEM, "gda_barrier: memory");
 	log_events(gda);
-	rc = gda_bootstrap_barrier(gda->bootstrap, room);
+	rc = gda_allgather(gda, &here, room, 1);
 	free(room);
 	return rc;
 }
