@@ -19,14 +19,17 @@
 
 static int read_producer(struct nic *nic, struct nic_rq *rq)
 {
+	uint16_t count;
 	be32 word;
 
 	if (dma_load_record(rq->dbrec_word, &word.raw)) {
 		nic->counters.dma_faults++;
 		return -EIO;
 	}
-	/* The record has 16 bits; the queue is never more than 2^15 long. */
-	rq->pi = rq->ci + (uint16_t)(hw_dbrec_decode(word) - rq->ci);
+	/* The record has 16 bits; the queue is never more than 2^15 long, and
+	 * more than the queue holds is not a count but garbage. */
+	count = (uint16_t)(hw_dbrec_decode(word) - rq->ci);
+	rq->pi = rq->ci + (count <= rq->mask + 1 ? count : 0);
 	return 0;
 }
 
@@ -41,8 +44,7 @@ int nic_rq_peek(struct nic *nic, struct nic_rq *rq)
 	ret = read_producer(nic, rq);
 	if (ret)
 		return ret;
-	/* More than the ring holds is not a count but garbage. */
-	return rq->pi == rq->ci || rq->pi - rq->ci > rq->mask + 1 ? -EAGAIN : 0;
+	return rq->pi == rq->ci ? -EAGAIN : 0;
 }
 
 static uint8_t *slot_address(const struct nic_rq *rq, uint32_t slot)
