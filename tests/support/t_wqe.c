@@ -135,8 +135,8 @@ static const uint8_t *entry_at(const struct t_cq *cq, uint32_t slot)
 /* Is it there? The NIC may be writing the rest of it if not. */
 static bool is_ours(const struct t_cq *cq, uint32_t slot, uint8_t lap)
 {
-	uint8_t op_own = __atomic_load_n(entry_at(cq, slot) + 63,
-					 __ATOMIC_ACQUIRE);
+	uint8_t op_own =
+		__atomic_load_n(entry_at(cq, slot) + 63, __ATOMIC_ACQUIRE);
 
 	return op_own >> 4 != HW_CQE_INVALID && (op_own & 1) == lap;
 }
