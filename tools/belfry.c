@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <ftw.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -44,6 +45,16 @@ int belfry_free_port(void)
 		port = ntohs(address.sin_port);
 	close(fd);
 	return port;
+}
+
+const char *belfry_make_fabric(char path[BELFRY_FABRIC_BYTES])
+{
+	strcpy(path, "/dev/shm/belfry-XXXXXX");
+	if (mkdtemp(path))
+		return path;
+	/* A container may have no /dev/shm. */
+	strcpy(path, "/tmp/belfry-XXXXXX");
+	return mkdtemp(path);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type,

@@ -23,7 +23,12 @@ void annotate_cqe(FILE *out, const uint8_t *cqe);
 /* A TCP port of the loopback that is free now, for a rendezvous. */
 int belfry_free_port(void);
 
-/* Remove a directory and what is in it. */
+/*
+ * An empty fabric directory of its own, in path; NULL with errno set. Remove
+ * it with belfry_remove_tree, which takes what is in it too.
+ */
+enum { BELFRY_FABRIC_BYTES = 32 };
+const char *belfry_make_fabric(char path[BELFRY_FABRIC_BYTES]);
 void belfry_remove_tree(const char *path);
 
 #endif

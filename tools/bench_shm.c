@@ -85,12 +85,12 @@ static int run_pe(int pe, const char *root, const char *fabric, double scale,
 
 static bool run(double scale, struct result *result)
 {
-	char fabric[] = "/dev/shm/belfry-bench-XXXXXX", root[32];
+	char fabric[BELFRY_FABRIC_BYTES], root[32];
 	pid_t children[2];
 	int i, status;
 	bool ok = true;
 
-	if (!mkdtemp(fabric))
+	if (!belfry_make_fabric(fabric))
 		return false;
 	snprintf(root, sizeof(root), "127.0.0.1:%d", belfry_free_port());
 	for (i = 0; i < 2; i++) {

@@ -247,7 +247,7 @@ static bool wait_for(pid_t pid)
 
 int belfry_demo(int argc, char **argv)
 {
-	char fabric[] = "/dev/shm/belfry-demo-XXXXXX", root[32];
+	char fabric[BELFRY_FABRIC_BYTES], root[32];
 	pid_t children[PES];
 	bool ok = true;
 	int i;
@@ -257,8 +257,8 @@ int belfry_demo(int argc, char **argv)
 		fprintf(stderr, "belfry demo: takes no arguments\n");
 		return 2;
 	}
-	if (!mkdtemp(fabric)) {
-		perror("belfry demo: a fabric directory under /dev/shm");
+	if (!belfry_make_fabric(fabric)) {
+		perror("belfry demo: a fabric directory in /dev/shm or /tmp");
 		return 1;
 	}
 	snprintf(root, sizeof(root), "127.0.0.1:%d", belfry_free_port());
