@@ -86,6 +86,8 @@ void nic_scan_forget_qp(struct nic *nic, const struct nic_qp *qp);
 
 /* timer.c: true if one fired. */
 bool nic_timers_run(struct nic *nic);
+/* When the next one fires, exactly; UINT64_MAX if none runs. */
+uint64_t nic_timers_next(struct nic *nic);
 
 void nic_event(struct nic *nic, enum nic_event_type type, uint32_t number,
 	       uint32_t eqn);

@@ -265,7 +265,7 @@ uint64_t nic_deadline(struct nic *nic)
 	uint64_t deadline;
 
 	nic_lock(nic);
-	deadline = nic->next_timer;
+	deadline = nic_timers_next(nic);
 	nic_unlock(nic);
 	return deadline;
 }

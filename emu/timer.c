@@ -55,6 +55,23 @@ void nic_qp_stop_timers(struct nic_qp *qp)
 	unlink_timer(qp);
 }
 
+static uint64_t first_deadline(const struct nic_qp *qp)
+{
+	return qp->ack_deadline < qp->rnr_deadline ? qp->ack_deadline
+						   : qp->rnr_deadline;
+}
+
+uint64_t nic_timers_next(struct nic *nic)
+{
+	const struct nic_qp *qp;
+
+	nic->next_timer = UINT64_MAX;
+	for (qp = nic->timers; qp; qp = qp->timer_next)
+		if (first_deadline(qp) < nic->next_timer)
+			nic->next_timer = first_deadline(qp);
+	return nic->next_timer;
+}
+
 /* Returns true if a timer of the QP fired. */
 static bool run_qp(struct nic *nic, struct nic_qp *qp)
 {
@@ -84,15 +101,10 @@ bool nic_timers_run(struct nic *nic)
 	for (qp = nic->timers; qp; qp = next) {
 		next = qp->timer_next;
 		fired |= run_qp(nic, qp);
-		if (qp->ack_deadline == UINT64_MAX &&
-		    qp->rnr_deadline == UINT64_MAX) {
+		if (first_deadline(qp) == UINT64_MAX)
 			unlink_timer(qp);
-			continue;
-		}
-		if (qp->ack_deadline < first)
-			first = qp->ack_deadline;
-		if (qp->rnr_deadline < first)
-			first = qp->rnr_deadline;
+		else if (first_deadline(qp) < first)
+			first = first_deadline(qp);
 	}
 	if (first < nic->next_timer)
 		nic->next_timer = first;
