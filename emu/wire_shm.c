@@ -83,11 +83,12 @@ static int reserve(struct wire *wire, uint32_t number,
 		   struct nic_packet **packet)
 {
 	struct wire_shm *shm = (struct wire_shm *)wire;
-	struct shm_peer *peer = shm->peers[number];
 	struct shm_record *record;
+	struct shm_peer *peer;
 	int status;
 
 	assert(number < shm->peer_count);
+	peer = shm->peers[number];
 	if (peer->state != SHM_PEER_UP)
 		return -EHOSTUNREACH;
 	/* A peer that sent first may be answered without resolve(). */
