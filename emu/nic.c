@@ -15,6 +15,7 @@
 
 #include "emu/core.h"
 #include "emu/dma.h"
+#include "emu/order.h"
 
 enum {
 	INPUT_BUDGET = 64, /* packets in one round */
@@ -284,7 +285,7 @@ void nic_set_asleep(struct nic *nic, bool asleep)
 {
 	/* Sequentially consistent, as the load in nic_wake(): either the
 	 * waker sees the flag, or the sleeper's last look sees the work. */
-	__atomic_store_n(&nic->asleep, asleep, __ATOMIC_SEQ_CST);
+	(void)__atomic_exchange_n(&nic->asleep, asleep, __ATOMIC_SEQ_CST);
 	nic_lock(nic);
 	if (nic->wire && nic->wire->ops->set_asleep)
 		nic->wire->ops->set_asleep(nic->wire, asleep);
@@ -293,8 +294,7 @@ void nic_set_asleep(struct nic *nic, bool asleep)
 
 void nic_wake(struct nic *nic)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&nic->asleep, __ATOMIC_SEQ_CST) && nic->config.wake)
+	if (nic_order_sent_before_asleep(&nic->asleep) && nic->config.wake)
 		nic->config.wake(nic->config.arg);
 }
 

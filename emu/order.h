@@ -54,4 +54,20 @@ static inline void nic_order_publish_cqe(void *last8, uint64_t value)
 	__atomic_store_n((uint64_t *)last8, value, __ATOMIC_RELEASE);
 }
 
+/*
+ * Does the peer sleep? What was sent before is in its inbox: either it finds
+ * that when it looks once more, or this finds the flag that it set before.
+ * A fence leaves the flag's cache line shared; the thread sanitizer knows no
+ * fences, so it gets a read-modify-write, which orders as well.
+ */
+static inline uint32_t nic_order_sent_before_asleep(uint32_t *asleep)
+{
+#ifdef __SANITIZE_THREAD__
+	return __atomic_fetch_add(asleep, 0, __ATOMIC_SEQ_CST);
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(asleep, __ATOMIC_SEQ_CST);
+#endif
+}
+
 #endif
