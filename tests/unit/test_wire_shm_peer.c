@@ -75,6 +75,39 @@ static void test_a_reused_lid_is_a_new_peer(void **state)
 	assert_int_equal(f->b.src_qpn[0], 2);
 }
 
+static void test_a_successor_is_not_taken_for_the_sender(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t successor;
+
+	assert_int_equal(send_bytes(&f->b, resolved(&f->b, 1), 42, 8), 0);
+	detach(&f->b);
+	attach(&f->c, f->dir);
+	assert_int_equal(f->c.wire->address.lid, 2);
+	settle(&f->a);
+	assert_int_equal(f->a.count, 1);
+	assert_int_equal(f->a.downs, 1);
+	successor = resolved(&f->a, 2);
+	assert_int_not_equal(f->a.down_peer, successor);
+	assert_int_equal(send_bytes(&f->a, successor, 43, 8), 0);
+	assert_int_equal(poll_nic(&f->c, 64), 1);
+}
+
+static void test_a_peer_is_not_down_before_its_last_packet(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint32_t i = 0; i < 3; i++)
+		send_bytes(&f->b, resolved(&f->b, 1), i, 8);
+	detach(&f->b);
+	assert_int_equal(poll_nic(&f->a, 1), 1);
+	assert_int_equal(poll_nic(&f->a, 1), 1);
+	assert_int_equal(f->a.downs, 0);
+	assert_int_equal(poll_nic(&f->a, 1), 1);
+	assert_int_equal(f->a.downs, 1);
+	assert_int_equal(f->a.count_at_down, 3);
+}
+
 static void test_a_sender_can_be_answered_without_resolve(void **state)
 {
 	struct fixture *f = *state;
@@ -84,6 +117,20 @@ static void test_a_sender_can_be_answered_without_resolve(void **state)
 	assert_int_equal(send_bytes(&f->b, f->b.last.peer, 3, 8), 0);
 	assert_int_equal(poll_nic(&f->a, 64), 1);
 	assert_int_equal(f->a.src_qpn[0], 3);
+}
+
+/* As if it left between being found and being connected to. */
+static void test_a_peer_that_leaves_just_now_is_not_connected_to(void **state)
+{
+	struct fixture *f = *state;
+
+	send_bytes(&f->b, resolved(&f->b, 1), 1, 8);
+	poll_nic(&f->a, 64);
+	shm_of(&f->b)->self->gone = 1;
+	assert_int_equal(send_bytes(&f->a, f->a.last.peer, 2, 8),
+			 -EHOSTUNREACH);
+	poll_nic(&f->a, 64);
+	assert_int_equal(f->a.downs, 1);
 }
 
 static void test_a_second_wire_for_a_nic_is_refused(void **state)
@@ -271,9 +318,15 @@ static void test_packets_of_one_killed_before_it_was_seen_arrive(void **state)
 static void test_a_killed_peer_wakes_a_nic_that_sleeps(void **state)
 {
 	struct fixture *f = *state;
-	pid_t child = start_sender(f, 5);
+	pid_t child = start_sender(f, 5), bystander, parent = getpid();
 
 	resolved(&f->a, 3);
+	/* It inherits all descriptors, which must not matter. */
+	bystander = fork();
+	if (!bystander) {
+		t_child_begin(parent);
+		pause();
+	}
 	settle(&f->a);
 	kill(child, SIGSTOP);
 	settle(&f->a);
@@ -289,6 +342,7 @@ static void test_a_killed_peer_wakes_a_nic_that_sleeps(void **state)
 		;
 	assert_int_equal(f->a.downs, 1);
 	assert_false(readable(&f->a));
+	kill_and_collect(bystander);
 }
 
 static void test_the_lid_of_a_killed_peer_is_taken_again(void **state)
@@ -341,7 +395,10 @@ int main(void)
 		TEST(test_a_packet_of_one_who_left_before_it_was_seen_arrives),
 		TEST(test_a_sender_whose_ring_was_never_seen_learns_of_the_end),
 		TEST(test_a_reused_lid_is_a_new_peer),
+		TEST(test_a_successor_is_not_taken_for_the_sender),
+		TEST(test_a_peer_is_not_down_before_its_last_packet),
 		TEST(test_a_sender_can_be_answered_without_resolve),
+		TEST(test_a_peer_that_leaves_just_now_is_not_connected_to),
 		TEST(test_a_second_wire_for_a_nic_is_refused),
 		TEST(test_two_fabrics_do_not_see_each_other),
 		TEST(test_the_nics_of_a_fabric_can_be_listed),
