@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct t_rng {
 	uint64_t state;
@@ -39,10 +40,13 @@ static inline bool t_chance(struct t_rng *rng, uint32_t permille)
 
 static inline void t_random_bytes(struct t_rng *rng, uint8_t *bytes, size_t len)
 {
+	uint64_t word;
 	size_t i;
 
-	for (i = 0; i < len; i++)
-		bytes[i] = (uint8_t)t_random(rng);
+	for (i = 0; i < len; i += sizeof(word)) {
+		word = t_random(rng);
+		memcpy(bytes + i, &word, len - i < 8 ? len - i : 8);
+	}
 }
 
 #endif
