@@ -80,7 +80,7 @@ bool nic_cqe_post(struct nic *nic, struct nic_cq *cq, struct hw_cqe_info *info)
 			  "not consumed");
 		return false;
 	}
-	info->owner = cq->collapsed ? 0 : (uint8_t)(cq->pi >> cq->log_size & 1);
+	info->owner = !cq->collapsed && (cq->pi >> cq->log_size & 1);
 	info->timestamp = nic->now_ns;
 	cqe = hw_cqe_encode(info);
 	/* A 128-byte entry carries the CQE in its second half. */
