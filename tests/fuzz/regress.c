@@ -56,7 +56,7 @@ static size_t mutate(struct t_rng *rng, uint8_t *bytes)
 {
 	const struct file *file = &files[t_below(rng, file_count)], *other;
 	size_t len = file->len, more;
-	unsigned changes = 1 + t_below(rng, 8);
+	uint32_t changes = 1 + t_below(rng, 8), value;
 
 	memcpy(bytes, file->bytes, len);
 	if (t_chance(rng, 300)) {
@@ -68,10 +68,12 @@ static size_t mutate(struct t_rng *rng, uint8_t *bytes)
 	}
 	if (t_chance(rng, 200))
 		len = t_below(rng, (uint32_t)len + 1);
-	while (len && changes--)
-		bytes[t_below(rng, (uint32_t)len)] =
-			t_chance(rng, 500) ? (uint8_t)t_random(rng)
-					   : (uint8_t)(1 << t_below(rng, 8));
+	for (; len && changes; changes--) {
+		value = (uint32_t)t_random(rng);
+		if (t_chance(rng, 500))
+			value = 1u << t_below(rng, 8);
+		bytes[t_below(rng, (uint32_t)len)] = value & 0xff;
+	}
 	return len;
 }
 
