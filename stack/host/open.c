@@ -139,7 +139,7 @@ int gda_init_on(const struct gda_backend_ops *ops,
 
 int gda_init(const struct gda_config *config, struct gda **out)
 {
-	const struct gda_backend_ops *ops;
+	const struct gda_backend_ops *ops = NULL;
 	struct gda_config loaded;
 	int rc = 0;
 

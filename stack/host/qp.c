@@ -49,22 +49,25 @@ static uint64_t lay_out(struct gda *gda)
 
 static int arena_open(struct gda *gda)
 {
+	uint32_t count = (uint32_t)gda->config.npes * gda->config.qps_per_peer;
 	struct gda_mem mem = {NULL, 0, GDA_MEM_HOST, -1};
 	int rc;
 
-	gda->qp_count = (uint32_t)gda->config.npes * gda->config.qps_per_peer;
-	gda->qps = calloc(gda->qp_count, sizeof(*gda->qps));
-	if (!gda->qps)
-		return gda_fail(&gda->config, -ENOMEM,
-				"queue pairs: no memory for %u of them",
-				gda->qp_count);
+	gda->qps = calloc(count, sizeof(*gda->qps));
+	if (!gda->qps) {
+		gda_fail(&gda->config, -ENOMEM,
+			 "queue pairs: no memory for %u of them", count);
+		return -ENOMEM;
+	}
+	gda->qp_count = count;
 	mem.len = lay_out(gda);
 	mem.addr = mmap(NULL, mem.len, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem.addr == MAP_FAILED) {
-		rc = gda_fail(&gda->config, -ENOMEM,
-			      "queue pairs: no %llu bytes for their rings: %s",
-			      (unsigned long long)mem.len, strerror(errno));
+		gda_fail(&gda->config, -ENOMEM,
+			 "queue pairs: no %llu bytes for their rings: %s",
+			 (unsigned long long)mem.len, strerror(errno));
+		rc = -ENOMEM;
 		goto out_qps;
 	}
 	rc = gda->ops->umem_reg(gda->backend, &mem, &gda->arena.umem_id);

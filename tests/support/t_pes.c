@@ -167,8 +167,9 @@ void t_free_root(char *buf, size_t size)
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	bind(fd, (struct sockaddr *)&at, sizeof(at));
-	getsockname(fd, (struct sockaddr *)&at, &len);
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) ||
+	    getsockname(fd, (struct sockaddr *)&at, &len))
+		perror("t_free_root");
 	close(fd);
 	snprintf(buf, size, "127.0.0.1:%u", ntohs(at.sin_port));
 }
