@@ -88,6 +88,7 @@ static void complete_head(struct nic *nic, struct nic_qp *qp)
 	if (!sq->head)
 		sq->tail = NULL;
 	sq->in_flight--;
+	sq->blocks -= r->block != NULL;
 	sq->done += r->bbs;
 	NIC_TRACE(nic, comp_done, qp->number, r->wqe_index, r->opcode,
 		  r->syndrome);

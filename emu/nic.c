@@ -372,9 +372,11 @@ void nic_input(struct nic *nic, const struct nic_packet *packet)
 		nic_log(nic, NIC_LOG_INFO, "packet dropped: %s", why);
 		return;
 	}
-	qp = nic_qp_get(nic, bth.qpn);
+	qp = nic->wire ? nic_qp_get(nic, bth.qpn) : NULL;
 	if (!qp) {
-		nic_drop(nic, packet, "no such queue pair");
+		nic_drop(nic, packet,
+			 nic->wire ? "no such queue pair"
+				   : "the NIC is attached to no wire");
 		return;
 	}
 	if (op.flags & HW_PKTF_RESPONSE)

@@ -97,6 +97,7 @@ static void reset_queues(struct nic *nic, struct nic_qp *qp)
 	sq->pi = sq->fetched = sq->done = start;
 	sq->record = (uint16_t)start;
 	sq->in_flight = sq->responses = 0;
+	sq->blocks = 0;
 	sq->stopped = sq->rnr_wait = sq->retrying = false;
 	qp->rq.pi = qp->rq.ci = start;
 	qp->rq.next_slot = 0;
@@ -183,6 +184,7 @@ static void flush_request(struct nic *nic, struct nic_qp *qp)
 	if (!qp->sq.head)
 		qp->sq.tail = NULL;
 	qp->sq.in_flight--;
+	qp->sq.blocks -= request->block != NULL;
 	nic_request_put(&nic->pool, request);
 	post_flush(nic, qp->cq_send, qp, &info);
 }

@@ -38,6 +38,7 @@ struct nic_sq {
 	uint32_t next_psn;  /* of the next request to be admitted */
 	uint32_t sent_psn;  /* no packet from here on was ever sent */
 	uint16_t in_flight; /* requests */
+	uint32_t blocks;    /* of the pool, that they hold */
 	uint16_t responses; /* reads and atomics outstanding */
 	uint16_t responses_max;
 	uint8_t retries, retries_max;

@@ -30,6 +30,8 @@ int nic_pool_init(struct nic_pool *pool)
 	}
 	pool->requests = NULL;
 	pool->blocks = NULL;
+	pool->free_requests = POOL_REQUESTS;
+	pool->free_blocks = 0;
 	for (i = POOL_REQUESTS - 1; i >= 0; i--) {
 		requests[i].next = pool->requests;
 		pool->requests = &requests[i];
@@ -53,6 +55,7 @@ struct nic_request *nic_request_get(struct nic_pool *pool)
 	if (!request)
 		return NULL;
 	pool->requests = request->next;
+	pool->free_requests--;
 	/* All but the list, which its length guards. */
 	memset(request, 0, offsetof(struct nic_request, sge));
 	return request;
@@ -64,14 +67,17 @@ void nic_request_put(struct nic_pool *pool, struct nic_request *request)
 		nic_block_put(pool, request->block);
 	request->next = pool->requests;
 	pool->requests = request;
+	pool->free_requests++;
 }
 
 struct nic_block *nic_block_get(struct nic_pool *pool)
 {
 	struct nic_block *block = pool->blocks;
 
-	if (block)
-		pool->blocks = block->next;
+	if (!block)
+		return NULL;
+	pool->blocks = block->next;
+	pool->free_blocks--;
 	return block;
 }
 
@@ -79,4 +85,5 @@ void nic_block_put(struct nic_pool *pool, struct nic_block *block)
 {
 	block->next = pool->blocks;
 	pool->blocks = block;
+	pool->free_blocks++;
 }

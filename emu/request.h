@@ -77,6 +77,7 @@ static inline const uint8_t *nic_request_inline(const struct nic_request *r)
 struct nic_pool {
 	struct nic_request *requests; /* free ones */
 	struct nic_block *blocks;
+	uint32_t free_requests, free_blocks;
 	void *request_memory, *block_memory;
 };
 
@@ -87,6 +88,17 @@ void nic_pool_free(struct nic_pool *pool);
 static inline bool nic_pool_empty(const struct nic_pool *pool)
 {
 	return !pool->requests || !pool->blocks;
+}
+
+/*
+ * May a queue that holds so many take one more? A queue gets an eighth of what
+ * is free, so that some that wait for ever do not starve the others.
+ */
+static inline bool nic_pool_spares(const struct nic_pool *pool,
+				   uint32_t requests, uint32_t blocks)
+{
+	return !nic_pool_empty(pool) && requests <= pool->free_requests / 8 &&
+	       blocks <= pool->free_blocks / 8;
 }
 
 /* NULL when there is none; cleared otherwise. */

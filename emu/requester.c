@@ -156,7 +156,8 @@ static struct nic_request *next_request(struct nic *nic, struct nic_qp *qp)
 	uint32_t ds;
 
 	if (sq->fetched == sq->pi || sq->stopped ||
-	    sq->in_flight == IN_FLIGHT_MAX || nic_pool_empty(&nic->pool))
+	    sq->in_flight == IN_FLIGHT_MAX ||
+	    !nic_pool_spares(&nic->pool, sq->in_flight, sq->blocks))
 		return NULL;
 	r = nic_request_get(&nic->pool);
 	ds = nic_sq_fetch(nic, qp, wqe, &syndrome);
@@ -177,6 +178,7 @@ static struct nic_request *next_request(struct nic *nic, struct nic_qp *qp)
 	*(sq->tail ? &sq->tail->next : &sq->head) = r;
 	sq->tail = r;
 	sq->in_flight++;
+	sq->blocks += r->block != NULL;
 	return r;
 }
 
@@ -493,9 +495,9 @@ bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
 		if (!sq->tx)
 			sq->tx = next_request(nic, qp);
 		r = sq->tx;
-		if (!r) /* nothing to do, unless the pool is empty */
+		if (!r) /* a completion makes it ready; without one, ask on */
 			return sq->fetched != sq->pi && !sq->stopped &&
-			       nic_pool_empty(&nic->pool);
+			       !sq->in_flight;
 		blocked = r->syndrome ? 0 : admit(nic, qp, r);
 		if (blocked) {
 			NIC_TRACE(nic, sq_blocked, qp->number, r->wqe_index,

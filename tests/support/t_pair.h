@@ -8,7 +8,7 @@
 
 #include "support/t_nic.h"
 
-enum { T_PAIR_BYTES = 1 << 20 };
+enum { T_PAIR_BYTES = 4 << 20 }; /* several packets of the loop wire */
 
 struct t_pair {
 	struct wire_loop_fabric *fabric;
