@@ -38,6 +38,7 @@ struct cell {
 struct inbox {
 	bool busy;	 /* a sender is at it, or its NIC detaches */
 	struct nic *nic; /* NULL: gone */
+	unsigned pulls;	 /* copies out of its client's memory, right now */
 	struct cell *cells;
 	uint64_t gid_guid;
 	uint32_t head __attribute__((aligned(64))); /* written by senders */
@@ -193,18 +194,12 @@ static unsigned loop_poll(struct wire *wire, struct nic *nic, unsigned budget,
 	return count;
 }
 
-static int loop_pull(struct wire *wire, const struct nic_packet *packet,
-		     uint64_t offset, const struct nic_mem *dst)
+static int pull_pieces(const struct nic_iov *iov, uint64_t offset,
+		       const struct nic_mem *dst)
 {
-	const struct nic_iov *iov = packet->body;
 	uint64_t done = 0, len;
 	int ret;
 
-	(void)wire;
-	if (!packet->iov_count)
-		return dma_copy(dst->addr,
-				(const uint8_t *)packet->body + offset,
-				dst->len);
 	for (; done < dst->len; iov++) {
 		if (offset >= iov->len) {
 			offset -= iov->len;
@@ -222,6 +217,29 @@ static int loop_pull(struct wire *wire, const struct nic_packet *packet,
 		offset = 0;
 	}
 	return 0;
+}
+
+static int loop_pull(struct wire *wire, const struct nic_packet *packet,
+		     uint64_t offset, const struct nic_mem *dst)
+{
+	struct wire_loop_fabric *fabric = loop_of(wire)->fabric;
+	struct inbox *sender;
+	int ret = -EIO;
+
+	if (!packet->iov_count)
+		return dma_copy(dst->addr,
+				(const uint8_t *)packet->body + offset,
+				dst->len);
+	if (packet->peer >= inbox_count(fabric))
+		return -EIO;
+	sender = fabric->inboxes[packet->peer];
+	/* Sequentially consistent, as in loop_detach(): either this sees that
+	 * the sender is gone, or the sender waits for the copy. */
+	__atomic_add_fetch(&sender->pulls, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&sender->nic, __ATOMIC_SEQ_CST))
+		ret = pull_pieces(packet->body, offset, dst);
+	__atomic_sub_fetch(&sender->pulls, 1, __ATOMIC_RELEASE);
+	return ret;
 }
 
 /* ------------------------------------------------------ attach, detach */
@@ -259,10 +277,13 @@ static void loop_detach(struct wire *wire)
 	struct inbox *inbox = loop->inbox;
 
 	inbox_enter(inbox);
-	inbox->nic = NULL;
+	__atomic_store_n(&inbox->nic, NULL, __ATOMIC_SEQ_CST);
 	free(inbox->cells);
 	inbox->cells = NULL;
 	inbox_leave(inbox);
+	/* The client's memory is its own again when nic_destroy() returns. */
+	while (__atomic_load_n(&inbox->pulls, __ATOMIC_SEQ_CST))
+		sched_yield();
 	__atomic_add_fetch(&loop->fabric->departures, 1, __ATOMIC_RELEASE);
 	wake_all(loop->fabric);
 	fabric_put(loop->fabric);
