@@ -165,6 +165,31 @@ static void test_rnr_retries_end_in_one_error(void **state)
 	assert_int_equal(t_loss_sent(l, HW_PKT_SEND_ONLY), 4);
 }
 
+static void test_nak_that_its_packet_overtakes_is_not_sent(void **state)
+{
+	struct t_loss *l = *state;
+	uint16_t index = t_loss_send(l, 8);
+
+	l->opcode = HW_PKT_SEND_ONLY;
+	l->fate = T_TWICE;
+	l->times = 1;
+	l->net.rates.delay_ns = 1000;
+	t_ring(&l->qp[0]);
+	nic_step(l->node[0].nic, 0);
+	/* The first copy finds no receive WQE, and the NAK no room. */
+	l->net.rates.busy = 1000;
+	nic_step(l->node[1].nic, 1199);
+	t_post_recv(&l->qp[1], l->memory[1], T_LOSS_BYTES, l->key[1]);
+	nic_step(l->node[1].nic, 5000);
+	l->net.rates.busy = 0;
+	t_loss_run(l, T_SECOND);
+	t_expect(&l->cq[0], HW_CQE_REQ, index);
+	t_expect(&l->cq[1], HW_CQE_RESP_SEND, 0);
+	assert_int_equal(t_loss_nth(l, HW_PKT_ACK, 0)->syndrome,
+			 HW_AETH_NO_CREDIT_LIMIT);
+	assert_int_equal(t_loss_counters(l, 0).local_ack_timeout_err, 0);
+}
+
 static void test_old_rnr_nak_is_ignored(void **state)
 {
 	struct t_loss *l = *state;
@@ -214,6 +239,7 @@ int main(void)
 		T_LOSS_TEST(test_lost_rnr_nak_is_made_up_by_the_timer),
 		T_LOSS_TEST(test_rnr_is_told_once_while_later_packets_fly),
 		T_LOSS_TEST(test_rnr_retries_end_in_one_error),
+		T_LOSS_TEST(test_nak_that_its_packet_overtakes_is_not_sent),
 		T_LOSS_TEST(test_old_rnr_nak_is_ignored),
 		T_LOSS_TEST(test_answer_to_what_was_never_sent_is_ignored),
 	};
