@@ -5,8 +5,8 @@
  *
  * Data path: emu/wire_loop.c -> [emu/responder.c] -> emu/completer.c
  *
- * Input only changes state and writes memory. What goes back (ACK, NAK, read
- * data) is sent by responder_send.c when the QP has its turn, so that a full
+ * Execution is in responder_execute.c. Input only changes state and writes
+ * memory: what goes back (ACK, NAK, read data) is sent by responder_send.c when the QP has its turn, so that a full
  * wire can never stop input.
  *
  * Source: IBTA vol. 1, 9.7.4 (responder, table 55), 9.7.5.1; the order of
@@ -14,43 +14,13 @@
  * Not modelled: memory windows, invalidation.
  * Thread: under the NIC's lock.
  */
-#include "emu/responder.h"
+#include "emu/arrival.h"
 
 #include <errno.h>
 
-#include "emu/core.h"
-#include "emu/dma.h"
-
-enum state {
-	CHK_PSN,
-	CHK_OP_SEQ,
-	CHK_OP_VALID,
-	CHK_LENGTH,
-	CHK_RESOURCE,
-	CHK_RKEY,
-	EXECUTE,
-	COMPLETE,
-	DONE,
-	STATES
-};
-
-/* The packet that is being looked at, decoded. */
-struct arrival {
-	struct nic *nic;
-	struct nic_qp *qp;
-	const struct nic_packet *packet;
-	struct hw_bth_info bth;
-	struct hw_pkt_op op;
-	uint64_t va;
-	uint32_t rkey, len, imm;
-	uint32_t operand_bytes;
-	struct hw_atomic_args atomic;
-	void *memory; /* where a write or atomic goes */
-};
-
 /* ------------------------------------------------------------- decoding */
 
-static void decode(struct arrival *a)
+static void decode(struct nic_arrival *a)
 {
 	const uint8_t *ext = a->packet->header + HW_BTH_BYTES;
 	struct hw_masked_atomic_eth m;
@@ -94,7 +64,8 @@ static void decode(struct arrival *a)
 
 /* ---------------------------------------------------------------- NAKs */
 
-static enum state send_nak(struct arrival *a, uint8_t syndrome, bool fatal)
+enum nic_arrival_state nic_arrival_nak(struct nic_arrival *a, uint8_t syndrome,
+				       bool fatal)
 {
 	struct nic_responder *resp = &a->qp->resp;
 
@@ -108,16 +79,17 @@ static enum state send_nak(struct arrival *a, uint8_t syndrome, bool fatal)
 }
 
 /* The peer broke a rule: NAK, and the QP goes to ERR. */
-static enum state refuse(struct arrival *a, enum hw_nak code, const char *why)
+enum nic_arrival_state nic_arrival_refuse(struct nic_arrival *a,
+					  enum hw_nak code, const char *why)
 {
 	nic_log(a->nic, NIC_LOG_ERROR,
 		"QP 0x%x: %s packet psn %u, [0x%llx, +%u) rkey 0x%x: %s",
 		a->qp->number, a->op.name, a->bth.psn,
 		(unsigned long long)a->va, a->len, a->rkey, why);
-	return send_nak(a, (uint8_t)(HW_AETH_NAK | code), true);
+	return nic_arrival_nak(a, (uint8_t)(HW_AETH_NAK | code), true);
 }
 
-static void complete_recv(struct arrival *a, struct hw_cqe_info *info)
+static void complete_recv(struct nic_arrival *a, struct hw_cqe_info *info)
 {
 	struct nic_qp *qp = a->qp;
 
@@ -130,8 +102,9 @@ static void complete_recv(struct arrival *a, struct hw_cqe_info *info)
 }
 
 /* The receive WQE in use completes in error, and the peer hears of it. */
-static enum state fail_recv(struct arrival *a, uint16_t wqe_counter,
-			    uint8_t syndrome, enum hw_nak code)
+enum nic_arrival_state nic_arrival_fail_recv(struct nic_arrival *a,
+					     uint16_t wqe_counter,
+					     uint8_t syndrome, enum hw_nak code)
 {
 	struct hw_cqe_info info = {.opcode = HW_CQE_RESP_ERR,
 				   .wqe_counter = wqe_counter,
@@ -142,13 +115,13 @@ static enum state fail_recv(struct arrival *a, uint16_t wqe_counter,
 		a->qp->resp.recv.taken = false;
 	}
 	complete_recv(a, &info);
-	return refuse(a, code, hw_syndrome_name(syndrome));
+	return nic_arrival_refuse(a, code, hw_syndrome_name(syndrome));
 }
 
 /* --------------------------------------------------------------- checks */
 
 /* Answer a request that was executed before (IBTA 9.7.5.1.2). */
-static void duplicate(struct arrival *a)
+static void duplicate(struct nic_arrival *a)
 {
 	a->nic->counters.duplicate_request++;
 	nic_qp_ready(a->nic, a->qp);
@@ -158,7 +131,7 @@ static void duplicate(struct arrival *a)
 		a->qp->resp.ack_due = true;
 }
 
-static enum state check_psn(struct arrival *a)
+static enum nic_arrival_state check_psn(struct nic_arrival *a)
 {
 	struct nic_responder *resp = &a->qp->resp;
 	int32_t ahead = hw_psn_diff(a->bth.psn, resp->epsn);
@@ -171,7 +144,7 @@ static enum state check_psn(struct arrival *a)
 		a->nic->counters.out_of_sequence++;
 		if (resp->nak_sent)
 			return DONE;
-		return send_nak(a, HW_AETH_NAK | HW_NAK_PSN_SEQ, false);
+		return nic_arrival_nak(a, HW_AETH_NAK | HW_NAK_PSN_SEQ, false);
 	}
 	/* It is here: a NAK that asks for it and is not out is stale. */
 	resp->nak_sent = false;
@@ -179,35 +152,38 @@ static enum state check_psn(struct arrival *a)
 	return CHK_OP_SEQ;
 }
 
-static enum state check_op_seq(struct arrival *a)
+static enum nic_arrival_state check_op_seq(struct nic_arrival *a)
 {
 	uint8_t message = a->qp->resp.message;
 	bool starts = a->op.flags & HW_PKTF_FIRST;
 
 	if (message ? starts || !(a->op.flags & message) : !starts)
-		return refuse(a, HW_NAK_INVALID_REQ,
-			      message ? "it interrupts a message"
-				      : "it continues no message");
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  message ? "it interrupts a message"
+						  : "it continues no message");
 	return CHK_OP_VALID;
 }
 
-static enum state check_op_valid(struct arrival *a)
+static enum nic_arrival_state check_op_valid(struct nic_arrival *a)
 {
 	uint8_t access = a->qp->access;
 
 	if ((a->op.flags & HW_PKTF_WRITE) &&
 	    !(access & NIC_ACCESS_REMOTE_WRITE))
-		return refuse(a, HW_NAK_INVALID_REQ, "qpc.rwe is 0");
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "qpc.rwe is 0");
 	if ((a->op.flags & HW_PKTF_READ) && !(access & NIC_ACCESS_REMOTE_READ))
-		return refuse(a, HW_NAK_INVALID_REQ, "qpc.rre is 0");
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "qpc.rre is 0");
 	if ((a->op.flags & HW_PKTF_ATOMIC) &&
 	    !(access & NIC_ACCESS_REMOTE_ATOMIC))
-		return refuse(a, HW_NAK_INVALID_REQ, "qpc.rae is 0");
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "qpc.rae is 0");
 	return CHK_LENGTH;
 }
 
 /* Is the payload as long as its place in the message asks for? */
-static bool payload_fits(const struct arrival *a)
+static bool payload_fits(const struct nic_arrival *a)
 {
 	uint32_t len = a->packet->payload_len, mtu = a->qp->mtu;
 	uint32_t left = a->op.flags & HW_PKTF_RETH ? a->len : a->qp->resp.left;
@@ -220,33 +196,35 @@ static bool payload_fits(const struct arrival *a)
 	return len <= mtu && (!(a->op.flags & HW_PKTF_WRITE) || len == left);
 }
 
-static enum state check_length(struct arrival *a)
+static enum nic_arrival_state check_length(struct nic_arrival *a)
 {
 	if ((a->op.flags & HW_PKTF_PAYLOAD) && !payload_fits(a))
-		return refuse(a, HW_NAK_INVALID_REQ,
-			      "the payload length does not fit the message");
+		return nic_arrival_refuse(
+			a, HW_NAK_INVALID_REQ,
+			"the payload length does not fit the message");
 	if (a->len > 1u << NIC_LOG_MAX_MSG)
-		return refuse(a, HW_NAK_INVALID_REQ,
-			      "the message is longer than 2^30");
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "the message is longer than 2^30");
 	if (!(a->op.flags & HW_PKTF_ATOMIC))
 		return CHK_RESOURCE;
 	if (a->operand_bytes != 4 && a->operand_bytes != 8)
-		return refuse(a, HW_NAK_INVALID_REQ,
-			      "atomic operands have 4 or 8 bytes");
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "atomic operands have 4 or 8 bytes");
 	if (a->va % a->operand_bytes)
-		return refuse(a, HW_NAK_INVALID_REQ,
-			      "the address of an atomic is not aligned");
+		return nic_arrival_refuse(
+			a, HW_NAK_INVALID_REQ,
+			"the address of an atomic is not aligned");
 	return CHK_RESOURCE;
 }
 
-static enum state receiver_not_ready(struct arrival *a)
+static enum nic_arrival_state receiver_not_ready(struct nic_arrival *a)
 {
-	send_nak(a, HW_AETH_RNR | a->qp->min_rnr_nak, false);
+	nic_arrival_nak(a, HW_AETH_RNR | a->qp->min_rnr_nak, false);
 	return DONE;
 }
 
 /* Take a receive WQE where the packet needs one. */
-static enum state take_recv(struct arrival *a)
+static enum nic_arrival_state take_recv(struct nic_arrival *a)
 {
 	struct nic_responder *resp = &a->qp->resp;
 	struct nic_rq *rq = nic_qp_rq(a->qp);
@@ -268,15 +246,16 @@ static enum state take_recv(struct arrival *a)
 	if (ret == -EAGAIN)
 		return receiver_not_ready(a);
 	if (ret)
-		return refuse(a, HW_NAK_REMOTE_OP,
-			      "the receive queue is not mapped any more");
+		return nic_arrival_refuse(
+			a, HW_NAK_REMOTE_OP,
+			"the receive queue is not mapped any more");
 	if (a->qp->rmp && !write_imm)
 		nic_rmp_taken(a->nic, a->qp->rmp);
 	return CHK_RKEY;
 }
 
 /* A write with immediate uses up a receive WQE without its buffers. */
-static int skip_recv(struct arrival *a, uint16_t *wqe_counter)
+int nic_arrival_skip_recv(struct nic_arrival *a, uint16_t *wqe_counter)
 {
 	int ret = nic_rq_skip(a->nic, nic_qp_rq(a->qp), wqe_counter);
 
@@ -285,19 +264,20 @@ static int skip_recv(struct arrival *a, uint16_t *wqe_counter)
 	return ret;
 }
 
-static enum state check_resource(struct arrival *a)
+static enum nic_arrival_state check_resource(struct nic_arrival *a)
 {
 	struct nic_responder *resp = &a->qp->resp;
 
 	if (!(a->op.flags & (HW_PKTF_READ | HW_PKTF_ATOMIC)))
 		return take_recv(a);
 	if (resp->rd_pi - resp->rd_new >= resp->rd_size)
-		return refuse(a, HW_NAK_INVALID_REQ,
-			      "more reads and atomics than qpc.log_rra_max");
+		return nic_arrival_refuse(
+			a, HW_NAK_INVALID_REQ,
+			"more reads and atomics than qpc.log_rra_max");
 	return CHK_RKEY;
 }
 
-static enum state check_rkey(struct arrival *a)
+static enum nic_arrival_state check_rkey(struct nic_arrival *a)
 {
 	struct mkey_use use = {.va = a->va,
 			       .len = a->len,
@@ -323,171 +303,13 @@ static enum state check_rkey(struct arrival *a)
 	if (!use.len)
 		return EXECUTE; /* IBTA C9-88: nothing to protect */
 	a->memory = nic_mkey_translate(a->nic, &use, &why);
-	return a->memory ? EXECUTE : refuse(a, HW_NAK_REMOTE_ACCESS, why);
-}
-
-/* ------------------------------------------------------------ execution */
-
-/* The payload could not be moved: whose memory was it? */
-static enum state move_failed(struct arrival *a, int ret)
-{
-	uint16_t wqe_counter;
-
-	a->nic->counters.dma_faults++;
-	if (ret == -EIO)
-		return send_nak(a, HW_AETH_NAK | HW_NAK_SOURCE_FAULT, false);
-	if (a->op.flags & HW_PKTF_SEND)
-		return fail_recv(a, a->qp->resp.recv.wqe_counter,
-				 HW_SYND_LOCAL_PROT, HW_NAK_REMOTE_OP);
-	if ((a->op.flags & HW_PKTF_IMMDT) && !skip_recv(a, &wqe_counter))
-		return fail_recv(a, wqe_counter, HW_SYND_LOCAL_ACCESS,
-				 HW_NAK_REMOTE_OP);
-	return refuse(a, HW_NAK_REMOTE_OP, "the memory is not mapped any more");
-}
-
-static enum state execute_write(struct arrival *a)
-{
-	struct nic_responder *resp = &a->qp->resp;
-	struct nic_mem dst = {.addr = a->memory,
-			      .len = a->packet->payload_len,
-			      .kind = NIC_MEM_HOST};
-	int ret = 0;
-
-	if (a->op.flags & HW_PKTF_FIRST) {
-		resp->va = a->va;
-		resp->rkey = a->rkey;
-		resp->left = a->len;
-	}
-	if (dst.len)
-		ret = a->nic->wire->ops->pull(a->nic->wire, a->packet, 0, &dst);
-	if (ret)
-		return move_failed(a, ret);
-	NIC_TRACE(a->nic, resp_write, a->qp->number, 0, resp->va, dst.len);
-	resp->va += dst.len;
-	resp->left -= (uint32_t)dst.len;
-	return COMPLETE;
-}
-
-/* Place the payload into the receive WQE's scatter list. */
-static int scatter(struct arrival *a)
-{
-	struct nic_recv *recv = &a->qp->resp.recv;
-	const struct nic_sge *sge = recv->block->sge;
-	uint32_t offset = recv->offset, left = a->packet->payload_len, at = 0;
-	struct mkey_use use = {.pd = a->qp->pd,
-			       .qpn = a->qp->number,
-			       .access = MKEY_LOCAL_WRITE};
-	struct nic_mem dst = {.kind = NIC_MEM_HOST};
-	const char *why;
-	int ret;
-
-	for (; left; sge++) {
-		if (offset >= sge->len) {
-			offset -= sge->len;
-			continue;
-		}
-		dst.len = sge->len - offset < left ? sge->len - offset : left;
-		use.va = sge->va + offset;
-		use.len = dst.len;
-		use.key = sge->lkey;
-		dst.addr = nic_mkey_translate(a->nic, &use, &why);
-		if (!dst.addr)
-			return -EFAULT;
-		ret = a->nic->wire->ops->pull(a->nic->wire, a->packet, at,
-					      &dst);
-		if (ret)
-			return ret;
-		at += (uint32_t)dst.len;
-		left -= (uint32_t)dst.len;
-		offset = 0;
-	}
-	recv->offset += a->packet->payload_len;
-	return 0;
-}
-
-static enum state execute_send(struct arrival *a)
-{
-	struct nic_recv *recv = &a->qp->resp.recv;
-	int ret;
-
-	if (a->packet->payload_len > recv->total_len - recv->offset)
-		return fail_recv(a, recv->wqe_counter, HW_SYND_LOCAL_LENGTH,
-				 HW_NAK_INVALID_REQ);
-	ret = scatter(a);
-	return ret ? move_failed(a, ret) : COMPLETE;
-}
-
-static struct nic_response *add_response(struct arrival *a)
-{
-	struct nic_responder *resp = &a->qp->resp;
-	struct nic_response *rd;
-
-	/* The oldest leaves the ring, also when it is being sent again: who
-	 * asks for a new one has it. */
-	if (resp->rd_pi - resp->rd_next == resp->rd_size) {
-		resp->rd_next++;
-		resp->rd_offset = resp->rd_start = 0;
-	}
-	rd = &resp->rd[resp->rd_pi++ & (resp->rd_size - 1u)];
-	memset(rd, 0, sizeof(*rd));
-	rd->psn = a->bth.psn;
-	rd->rkey = a->rkey;
-	rd->va = a->va;
-	rd->len = a->len;
-	rd->packets = 1;
-	nic_qp_ready(a->nic, a->qp);
-	return rd;
-}
-
-static enum state execute_atomic(struct arrival *a)
-{
-	struct dma_atomic op = {
-		.compare_swap = a->bth.opcode == HW_PKT_CMP_SWAP ||
-				a->bth.opcode == HW_PKT_MASKED_CS,
-		.operand = a->atomic.swap_add,
-		.compare = a->atomic.compare,
-		.swap_mask = a->atomic.swap_mask,
-		.compare_mask = a->atomic.compare_mask,
-	};
-	struct nic_response *rd;
-	uint64_t original;
-
-	if ((uintptr_t)a->memory % a->operand_bytes)
-		return refuse(a, HW_NAK_INVALID_REQ,
-			      "the memory behind an atomic is not aligned");
-	if (dma_atomic(a->memory, a->operand_bytes, &op, &original))
-		return move_failed(a, -EFAULT);
-	NIC_TRACE(a->nic, resp_atomic, a->qp->number, 0, a->va, original);
-	rd = add_response(a);
-	rd->va = original;
-	rd->atomic = 1;
-	return COMPLETE;
-}
-
-static enum state execute_read(struct arrival *a)
-{
-	struct nic_response *rd = add_response(a);
-
-	if (a->len > a->qp->mtu)
-		rd->packets =
-			((a->len + a->qp->mtu - 1) / a->qp->mtu) & 0x3fffffff;
-	return COMPLETE;
-}
-
-static enum state execute(struct arrival *a)
-{
-	if (a->op.flags & HW_PKTF_WRITE)
-		return execute_write(a);
-	if (a->op.flags & HW_PKTF_SEND)
-		return execute_send(a);
-	if (a->op.flags & HW_PKTF_READ)
-		return execute_read(a);
-	return execute_atomic(a);
+	return a->memory ? EXECUTE
+			 : nic_arrival_refuse(a, HW_NAK_REMOTE_ACCESS, why);
 }
 
 /* ----------------------------------------------------------- completion */
 
-static uint8_t recv_opcode(const struct arrival *a)
+static uint8_t recv_opcode(const struct nic_arrival *a)
 {
 	if (a->op.flags & HW_PKTF_WRITE)
 		return HW_CQE_RESP_WR_IMM;
@@ -495,7 +317,7 @@ static uint8_t recv_opcode(const struct arrival *a)
 					   : HW_CQE_RESP_SEND;
 }
 
-static void finish_message(struct arrival *a)
+static void finish_message(struct nic_arrival *a)
 {
 	struct nic_responder *resp = &a->qp->resp;
 	struct nic_recv *recv = &resp->recv;
@@ -507,7 +329,7 @@ static void finish_message(struct arrival *a)
 		recv->taken = false;
 		nic_block_put(&a->nic->pool, recv->block);
 	} else if (a->op.flags & HW_PKTF_IMMDT) {
-		if (skip_recv(a, &info.wqe_counter)) {
+		if (nic_arrival_skip_recv(a, &info.wqe_counter)) {
 			nic_qp_fail(a->nic, a->qp, NIC_EVENT_QP_FATAL);
 			return;
 		}
@@ -518,7 +340,7 @@ static void finish_message(struct arrival *a)
 	complete_recv(a, &info);
 }
 
-static enum state complete(struct arrival *a)
+static enum nic_arrival_state complete(struct nic_arrival *a)
 {
 	struct nic_responder *resp = &a->qp->resp;
 	uint32_t packets = 1;
@@ -564,22 +386,37 @@ static const char *not_for(struct nic *nic, struct nic_qp *qp,
 	return NULL;
 }
 
+static enum nic_arrival_state step(struct nic_arrival *a,
+				   enum nic_arrival_state state)
+{
+	switch (state) {
+	case CHK_PSN:
+		return check_psn(a);
+	case CHK_OP_SEQ:
+		return check_op_seq(a);
+	case CHK_OP_VALID:
+		return check_op_valid(a);
+	case CHK_LENGTH:
+		return check_length(a);
+	case CHK_RESOURCE:
+		return check_resource(a);
+	case CHK_RKEY:
+		return check_rkey(a);
+	case EXECUTE:
+		return nic_arrival_execute(a);
+	case COMPLETE:
+		return complete(a);
+	default:
+		return DONE;
+	}
+}
+
 void nic_responder_input(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_packet *packet)
 {
-	static enum state (*const steps[STATES])(struct arrival *) = {
-		[CHK_PSN] = check_psn,
-		[CHK_OP_SEQ] = check_op_seq,
-		[CHK_OP_VALID] = check_op_valid,
-		[CHK_LENGTH] = check_length,
-		[CHK_RESOURCE] = check_resource,
-		[CHK_RKEY] = check_rkey,
-		[EXECUTE] = execute,
-		[COMPLETE] = complete,
-	};
-	struct arrival a = {.nic = nic, .qp = qp, .packet = packet};
+	struct nic_arrival a = {.nic = nic, .qp = qp, .packet = packet};
 	const char *why = not_for(nic, qp, packet);
-	enum state state = CHK_PSN;
+	enum nic_arrival_state state = CHK_PSN;
 
 	if (why) {
 		nic_drop(nic, packet, why);
@@ -597,5 +434,5 @@ void nic_responder_input(struct nic *nic, struct nic_qp *qp,
 		nic_event(nic, NIC_EVENT_COMM_EST, qp->number, 0);
 	}
 	while (state != DONE)
-		state = steps[state](&a);
+		state = step(&a, state);
 }

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request packet on its way through the responder: responder.c checks it,
+ * responder_execute.c carries it out.
+ */
+#ifndef EMU_ARRIVAL_H
+#define EMU_ARRIVAL_H
+
+#include "emu/core.h"
+
+/* What is done next with it, in the order of the specification. */
+enum nic_arrival_state {
+	CHK_PSN,
+	CHK_OP_SEQ,
+	CHK_OP_VALID,
+	CHK_LENGTH,
+	CHK_RESOURCE,
+	CHK_RKEY,
+	EXECUTE,
+	COMPLETE,
+	DONE
+};
+
+/* The packet that is being looked at, decoded. */
+struct nic_arrival {
+	struct nic *nic;
+	struct nic_qp *qp;
+	const struct nic_packet *packet;
+	struct hw_bth_info bth;
+	struct hw_pkt_op op;
+	uint64_t va;
+	uint32_t rkey, len, imm;
+	uint32_t operand_bytes;
+	struct hw_atomic_args atomic;
+	void *memory; /* where a write or atomic goes */
+};
+
+/* Answer with an AETH syndrome; fatal: the QP goes to ERR behind it. */
+enum nic_arrival_state nic_arrival_nak(struct nic_arrival *a, uint8_t syndrome,
+				       bool fatal);
+
+/* The peer broke a rule: NAK, and the QP goes to ERR. */
+enum nic_arrival_state nic_arrival_refuse(struct nic_arrival *a,
+					  enum hw_nak code, const char *why);
+
+/* The receive WQE in use completes in error, and the peer hears of it. */
+enum nic_arrival_state nic_arrival_fail_recv(struct nic_arrival *a,
+					     uint16_t wqe_counter,
+					     uint8_t syndrome,
+					     enum hw_nak code);
+
+/* A write with immediate uses up a receive WQE without its buffers. */
+int nic_arrival_skip_recv(struct nic_arrival *a, uint16_t *wqe_counter);
+
+enum nic_arrival_state nic_arrival_execute(struct nic_arrival *a);
+
+#endif

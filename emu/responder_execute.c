@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Responder, execution: a request packet that passed the checks writes
+ * memory, fills a receive buffer, or queues an answer.
+ *
+ * Source: IBTA vol. 1, 9.7.5 (responses), 9.4.5 (atomics).
+ * Thread: under the NIC's lock.
+ */
+#include "emu/arrival.h"
+
+#include <errno.h>
+
+#include "emu/dma.h"
+
+/* The payload could not be moved: whose memory was it? */
+static enum nic_arrival_state move_failed(struct nic_arrival *a, int ret)
+{
+	uint16_t wqe_counter;
+
+	a->nic->counters.dma_faults++;
+	if (ret == -EIO)
+		return nic_arrival_nak(a, HW_AETH_NAK | HW_NAK_SOURCE_FAULT,
+				       false);
+	if (a->op.flags & HW_PKTF_SEND)
+		return nic_arrival_fail_recv(a, a->qp->resp.recv.wqe_counter,
+					     HW_SYND_LOCAL_PROT,
+					     HW_NAK_REMOTE_OP);
+	if ((a->op.flags & HW_PKTF_IMMDT) &&
+	    !nic_arrival_skip_recv(a, &wqe_counter))
+		return nic_arrival_fail_recv(
+			a, wqe_counter, HW_SYND_LOCAL_ACCESS, HW_NAK_REMOTE_OP);
+	return nic_arrival_refuse(a, HW_NAK_REMOTE_OP,
+				  "the memory is not mapped any more");
+}
+
+static enum nic_arrival_state execute_write(struct nic_arrival *a)
+{
+	struct nic_responder *resp = &a->qp->resp;
+	struct nic_mem dst = {.addr = a->memory,
+			      .len = a->packet->payload_len,
+			      .kind = NIC_MEM_HOST};
+	int ret = 0;
+
+	if (a->op.flags & HW_PKTF_FIRST) {
+		resp->va = a->va;
+		resp->rkey = a->rkey;
+		resp->left = a->len;
+	}
+	if (dst.len)
+		ret = a->nic->wire->ops->pull(a->nic->wire, a->packet, 0, &dst);
+	if (ret)
+		return move_failed(a, ret);
+	NIC_TRACE(a->nic, resp_write, a->qp->number, 0, resp->va, dst.len);
+	resp->va += dst.len;
+	resp->left -= (uint32_t)dst.len;
+	return COMPLETE;
+}
+
+/* Place the payload into the receive WQE's scatter list. */
+static int scatter(struct nic_arrival *a)
+{
+	struct nic_recv *recv = &a->qp->resp.recv;
+	const struct nic_sge *sge = recv->block->sge;
+	uint32_t offset = recv->offset, left = a->packet->payload_len, at = 0;
+	struct mkey_use use = {.pd = a->qp->pd,
+			       .qpn = a->qp->number,
+			       .access = MKEY_LOCAL_WRITE};
+	struct nic_mem dst = {.kind = NIC_MEM_HOST};
+	const char *why;
+	int ret;
+
+	for (; left; sge++) {
+		if (offset >= sge->len) {
+			offset -= sge->len;
+			continue;
+		}
+		dst.len = sge->len - offset < left ? sge->len - offset : left;
+		use.va = sge->va + offset;
+		use.len = dst.len;
+		use.key = sge->lkey;
+		dst.addr = nic_mkey_translate(a->nic, &use, &why);
+		if (!dst.addr)
+			return -EFAULT;
+		ret = a->nic->wire->ops->pull(a->nic->wire, a->packet, at,
+					      &dst);
+		if (ret)
+			return ret;
+		at += (uint32_t)dst.len;
+		left -= (uint32_t)dst.len;
+		offset = 0;
+	}
+	recv->offset += a->packet->payload_len;
+	return 0;
+}
+
+static enum nic_arrival_state execute_send(struct nic_arrival *a)
+{
+	struct nic_recv *recv = &a->qp->resp.recv;
+	int ret;
+
+	if (a->packet->payload_len > recv->total_len - recv->offset)
+		return nic_arrival_fail_recv(a, recv->wqe_counter,
+					     HW_SYND_LOCAL_LENGTH,
+					     HW_NAK_INVALID_REQ);
+	ret = scatter(a);
+	return ret ? move_failed(a, ret) : COMPLETE;
+}
+
+static struct nic_response *add_response(struct nic_arrival *a)
+{
+	struct nic_responder *resp = &a->qp->resp;
+	struct nic_response *rd;
+
+	/* The oldest leaves the ring, also when it is being sent again: who
+	 * asks for a new one has it. */
+	if (resp->rd_pi - resp->rd_next == resp->rd_size) {
+		resp->rd_next++;
+		resp->rd_offset = resp->rd_start = 0;
+	}
+	rd = &resp->rd[resp->rd_pi++ & (resp->rd_size - 1u)];
+	memset(rd, 0, sizeof(*rd));
+	rd->psn = a->bth.psn;
+	rd->rkey = a->rkey;
+	rd->va = a->va;
+	rd->len = a->len;
+	rd->packets = 1;
+	nic_qp_ready(a->nic, a->qp);
+	return rd;
+}
+
+static enum nic_arrival_state execute_atomic(struct nic_arrival *a)
+{
+	struct dma_atomic op = {
+		.compare_swap = a->bth.opcode == HW_PKT_CMP_SWAP ||
+				a->bth.opcode == HW_PKT_MASKED_CS,
+		.operand = a->atomic.swap_add,
+		.compare = a->atomic.compare,
+		.swap_mask = a->atomic.swap_mask,
+		.compare_mask = a->atomic.compare_mask,
+	};
+	struct nic_response *rd;
+	uint64_t original;
+
+	if ((uintptr_t)a->memory % a->operand_bytes)
+		return nic_arrival_refuse(
+			a, HW_NAK_INVALID_REQ,
+			"the memory behind an atomic is not aligned");
+	if (dma_atomic(a->memory, a->operand_bytes, &op, &original))
+		return move_failed(a, -EFAULT);
+	NIC_TRACE(a->nic, resp_atomic, a->qp->number, 0, a->va, original);
+	rd = add_response(a);
+	rd->va = original;
+	rd->atomic = 1;
+	return COMPLETE;
+}
+
+static enum nic_arrival_state execute_read(struct nic_arrival *a)
+{
+	struct nic_response *rd = add_response(a);
+
+	if (a->len > a->qp->mtu)
+		rd->packets =
+			((a->len + a->qp->mtu - 1) / a->qp->mtu) & 0x3fffffff;
+	return COMPLETE;
+}
+
+enum nic_arrival_state nic_arrival_execute(struct nic_arrival *a)
+{
+	if (a->op.flags & HW_PKTF_WRITE)
+		return execute_write(a);
+	if (a->op.flags & HW_PKTF_SEND)
+		return execute_send(a);
+	if (a->op.flags & HW_PKTF_READ)
+		return execute_read(a);
+	return execute_atomic(a);
+}
