@@ -16,12 +16,15 @@
 
 #include "emu/wire.h"
 #include "stack/backend_emu.h"
+#include "stack/dev/order.h"
 #include "stack/host/internal.h"
 #include "stack/host/local.h"
 
 enum {
-	/* Pauses without work after which the core is given to others. */
-	IDLE_ROUNDS = 32,
+	/* Pauses without work after which the core is given to others: a few
+	 * microseconds, with a step in each or with none. */
+	IDLE_STEPS = 32,
+	IDLE_PAUSES = 256,
 	/* A hook that ran so recently needs no help of the runner. */
 	HOOK_FRESH_NS = 100000,
 };
@@ -271,16 +274,16 @@ static bool step(struct gda_backend *backend)
 	if (is_group_hook(backend->config))
 		return gda_local_step(backend->config->group, now_ns);
 	__atomic_store_n(&backend->hook_ns, now_ns, __ATOMIC_RELAXED);
-	return nic_try_step(backend->nic, now_ns);
+	return nic_try_step(backend->nic, now_ns) == NIC_STEP_BUSY;
 }
 
 /* Let somebody else have the core now and then: maybe whom we wait for. */
-static void rest(bool busy)
+static void rest(bool busy, unsigned limit)
 {
 	static _Thread_local unsigned idle_rounds;
 
 	idle_rounds = busy ? 0 : idle_rounds + 1;
-	if (idle_rounds < IDLE_ROUNDS)
+	if (idle_rounds < limit)
 		return;
 	idle_rounds = 0;
 	sched_yield();
@@ -288,13 +291,14 @@ static void rest(bool busy)
 
 static void pause_and_step(void *arg)
 {
-	rest(step(arg));
+	rest(step(arg), IDLE_STEPS);
 }
 
 static void pause_only(void *arg)
 {
 	(void)arg;
-	rest(false);
+	gda_dev_relax();
+	rest(false, IDLE_PAUSES);
 }
 
 /* Any call that takes the NIC's lock orders what other threads made it do. */

@@ -106,7 +106,8 @@ bool gda_local_step(struct gda_local_group *group, uint64_t now_ns)
 		return true;
 	for (pe = 0; pe < group->npes; pe++)
 		if (group->nics[pe])
-			more |= nic_try_step(group->nics[pe], now_ns);
+			more |= nic_try_step(group->nics[pe], now_ns) ==
+				NIC_STEP_BUSY;
 	pthread_mutex_unlock(&group->lock);
 	return more;
 }
