@@ -58,6 +58,8 @@ static void open_side(struct fuzz_pair *p, unsigned i)
 	uint32_t pd = node->pd;
 
 	fuzz_region_open(node, &p->open[i], all);
+	/* What may be moved about differs from what may not change. */
+	memset(p->open[i].bytes, 0x3c, FUZZ_BYTES);
 	fuzz_region_open(node, &p->read_only[i], NIC_ACCESS_REMOTE_READ);
 	t_cq_create(node, &p->cq[i], &cq);
 	t_qp_create(node, &p->qp[i], &p->cq[i], &p->cq[i], &qp);
