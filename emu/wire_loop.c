@@ -36,9 +36,9 @@ struct cell {
 };
 
 struct inbox {
-	bool busy;	 /* a sender is at it, or its NIC detaches */
-	struct nic *nic; /* NULL: gone */
-	unsigned pulls;	 /* copies out of its client's memory, right now */
+	bool busy;	  /* a sender is at it, or its NIC detaches */
+	struct nic *nic;  /* NULL: gone */
+	unsigned readers; /* of its client's memory, right now */
 	struct cell *cells;
 	uint64_t gid_guid;
 	uint32_t head __attribute__((aligned(64))); /* written by senders */
@@ -169,6 +169,20 @@ static void report_departures(struct wire_loop *loop, struct nic *nic)
 	}
 }
 
+/* A packet that points to memory of its sender, unless that is gone. */
+static void deliver_pieces(struct wire_loop *loop, struct nic *nic,
+			   const struct nic_packet *packet)
+{
+	struct inbox *sender = loop->fabric->inboxes[packet->peer];
+
+	/* Sequentially consistent, as in loop_detach(): either this sees that
+	 * the sender is gone, or the sender waits. */
+	__atomic_add_fetch(&sender->readers, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&sender->nic, __ATOMIC_SEQ_CST))
+		nic_input(nic, packet);
+	__atomic_sub_fetch(&sender->readers, 1, __ATOMIC_RELEASE);
+}
+
 static unsigned loop_poll(struct wire *wire, struct nic *nic, unsigned budget,
 			  uint64_t now_ns)
 {
@@ -184,7 +198,10 @@ static unsigned loop_poll(struct wire *wire, struct nic *nic, unsigned budget,
 	(void)now_ns;
 	while (tail != head && count < budget && bytes < POLL_BYTES) {
 		packet = &inbox->cells[tail % CELLS].packet;
-		nic_input(nic, packet);
+		if (packet->iov_count)
+			deliver_pieces(loop, nic, packet);
+		else
+			nic_input(nic, packet);
 		bytes += packet->payload_len;
 		count++;
 		/* Release: we are done with the cell. */
@@ -194,12 +211,18 @@ static unsigned loop_poll(struct wire *wire, struct nic *nic, unsigned budget,
 	return count;
 }
 
-static int pull_pieces(const struct nic_iov *iov, uint64_t offset,
-		       const struct nic_mem *dst)
+static int loop_pull(struct wire *wire, const struct nic_packet *packet,
+		     uint64_t offset, const struct nic_mem *dst)
 {
+	const struct nic_iov *iov = packet->body;
 	uint64_t done = 0, len;
 	int ret;
 
+	(void)wire;
+	if (!packet->iov_count)
+		return dma_copy(dst->addr,
+				(const uint8_t *)packet->body + offset,
+				dst->len);
 	for (; done < dst->len; iov++) {
 		if (offset >= iov->len) {
 			offset -= iov->len;
@@ -217,29 +240,6 @@ static int pull_pieces(const struct nic_iov *iov, uint64_t offset,
 		offset = 0;
 	}
 	return 0;
-}
-
-static int loop_pull(struct wire *wire, const struct nic_packet *packet,
-		     uint64_t offset, const struct nic_mem *dst)
-{
-	struct wire_loop_fabric *fabric = loop_of(wire)->fabric;
-	struct inbox *sender;
-	int ret = -EIO;
-
-	if (!packet->iov_count)
-		return dma_copy(dst->addr,
-				(const uint8_t *)packet->body + offset,
-				dst->len);
-	if (packet->peer >= inbox_count(fabric))
-		return -EIO;
-	sender = fabric->inboxes[packet->peer];
-	/* Sequentially consistent, as in loop_detach(): either this sees that
-	 * the sender is gone, or the sender waits for the copy. */
-	__atomic_add_fetch(&sender->pulls, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&sender->nic, __ATOMIC_SEQ_CST))
-		ret = pull_pieces(packet->body, offset, dst);
-	__atomic_sub_fetch(&sender->pulls, 1, __ATOMIC_RELEASE);
-	return ret;
 }
 
 /* ------------------------------------------------------ attach, detach */
@@ -282,7 +282,7 @@ static void loop_detach(struct wire *wire)
 	inbox->cells = NULL;
 	inbox_leave(inbox);
 	/* The client's memory is its own again when nic_destroy() returns. */
-	while (__atomic_load_n(&inbox->pulls, __ATOMIC_SEQ_CST))
+	while (__atomic_load_n(&inbox->readers, __ATOMIC_SEQ_CST))
 		sched_yield();
 	__atomic_add_fetch(&loop->fabric->departures, 1, __ATOMIC_RELEASE);
 	wake_all(loop->fabric);
