@@ -226,14 +226,14 @@ int dma_probe(const void *src, size_t len)
 
 int dma_write_cqe(void *dst, const void *cqe)
 {
-	uint64_t last8;
+	uint64_t words[8];
 
-	memcpy(&last8, (const uint8_t *)cqe + 56, sizeof(last8));
+	memcpy(words, cqe, sizeof(words));
 	if (poisoned(dst, 64) || GUARD_SET(guard))
 		return -EFAULT;
 	begin_guard();
-	memcpy(dst, cqe, 56);
-	nic_order_publish_cqe((uint8_t *)dst + 56, last8);
+	nic_order_write_cqe_body(dst, words);
+	nic_order_publish_cqe((uint64_t *)dst + 7, words[7]);
 	end_guard();
 	return 0;
 }

@@ -46,6 +46,20 @@ static inline void nic_order_clear_register(void *reg, uint64_t word)
 }
 
 /*
+ * All but the last 8 bytes of a CQE, in whole words: of a collapsed CQ, a
+ * client may be reading the CQE before while this one replaces it. Orders
+ * nothing; nic_order_publish_cqe() follows.
+ */
+static inline void nic_order_write_cqe_body(uint64_t *cqe,
+					    const uint64_t words[7])
+{
+	int i;
+
+	for (i = 0; i < 7; i++)
+		__atomic_store_n(cqe + i, words[i], __ATOMIC_RELAXED);
+}
+
+/*
  * Publish the last 8 bytes of a CQE: all payload and the CQE's other bytes
  * are visible to who sees them. Pairs with gda_order_load_cqe().
  */

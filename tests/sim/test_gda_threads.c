@@ -192,6 +192,44 @@ static void test_progress_by_hook_alone_and_by_runner_alone(void **state)
 	run(&config);
 }
 
+/* The runner flushes a queue while this thread reads its error. */
+static void break_queue(struct t_pe *pe)
+{
+	uint8_t *memory = gda_calloc(pe->gda, 1, 64);
+	struct gda_dev_peer peers[NPES];
+	struct gda_dev bad = *pe->dev;
+	struct gda_qp_error error;
+	int i;
+
+	memcpy(peers, bad.peers, sizeof(peers));
+	peers[1 - pe->pe].rkey ^= 0xabcd00;
+	bad.peers = peers;
+	for (i = 0; i < 60; i++)
+		gda_dev_put_nbi(&bad, memory, memory, 1, 1 - pe->pe);
+	T_EXPECT(pe, gda_dev_quiet(pe->dev) == GDA_DEV_EIO);
+	T_EXPECT(pe, !gda_qp_error(pe->gda, 1 - pe->pe, 0, &error));
+	T_EXPECT(pe, error.code == GDA_DEV_EIO);
+	T_EXPECT(pe, error.syndrome == HW_SYND_REMOTE_ACCESS ||
+			     error.syndrome == HW_SYND_WR_FLUSH);
+	T_EXPECT(pe, gda_barrier(pe->gda) == 0);
+}
+
+static void test_an_error_is_read_while_the_queue_is_flushed(void **state)
+{
+	struct gda_config config;
+	int i;
+
+	(void)state;
+	t_config(&config);
+	for (i = 0; i < 8; i++) {
+		config.batch = i & 1 ? 64 : 1;
+		config.cq_mode = i & 2 ? GDA_CQ_RING : GDA_CQ_COLLAPSED;
+		config.shared = i & 4;
+		assert_int_equal(t_pes_run(&config, NPES, break_queue, NULL),
+				 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +238,8 @@ int main(void)
 		cmocka_unit_test(test_threads_on_lanes_of_their_own),
 		cmocka_unit_test(
 			test_progress_by_hook_alone_and_by_runner_alone),
+		cmocka_unit_test(
+			test_an_error_is_read_while_the_queue_is_flushed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
