@@ -28,6 +28,8 @@ struct gda_backend {
 
 int gda_emu_open(const struct gda_config *config, struct gda_backend **out);
 void gda_emu_close(struct gda_backend *backend);
+/* The NIC's callback. */
+void gda_emu_on_event(void *arg, const struct nic_event *event);
 int gda_emu_event_poll(struct gda_backend *backend, struct gda_event *event);
 void gda_emu_progress(struct gda_backend *backend);
 void gda_emu_pause_hook(struct gda_backend *backend, gda_pause_fn **fn,

@@ -50,7 +50,7 @@ static const uint8_t event_types[] = {
 };
 
 /* The oldest stay: they tell how it began. */
-static void on_event(void *arg, const struct nic_event *event)
+void gda_emu_on_event(void *arg, const struct nic_event *event)
 {
 	struct gda_backend *backend = arg;
 	struct gda_event mine = {.number = event->number};
@@ -122,7 +122,7 @@ static int make_nic(struct gda_backend *backend)
 		.start_counter = config->emu.start_counter,
 		.arg = backend,
 		.log = on_log,
-		.event = on_event,
+		.event = gda_emu_on_event,
 		.wake = on_wake,
 	};
 	int rc = parse_persona(config, &nic.persona);
