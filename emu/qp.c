@@ -58,6 +58,14 @@ static void unready(struct nic *nic, struct nic_qp *qp)
 	qp->ready = false;
 }
 
+static bool is_own_address(const struct wire *wire,
+			   const struct wire_path *path)
+{
+	if (path->global)
+		return !memcmp(path->gid, wire->address.gid, sizeof(path->gid));
+	return path->lid == wire->address.lid;
+}
+
 bool nic_qp_resolve(struct nic *nic, struct nic_qp *qp)
 {
 	const uint8_t *ads = qp->qpc + HW_QPC_PATH;
@@ -71,6 +79,8 @@ bool nic_qp_resolve(struct nic *nic, struct nic_qp *qp)
 	memcpy(path.gid, ads + HW_ADS_RGID, sizeof(path.gid));
 	qp->peer_known = nic->wire &&
 			 !nic->wire->ops->resolve(nic->wire, &path, &qp->peer);
+	qp->to_itself = qp->peer_known && qp->remote_qpn == qp->number &&
+			is_own_address(nic->wire, &path);
 	return qp->peer_known;
 }
 

@@ -52,6 +52,7 @@ struct nic_qp {
 	struct nic_qp *ready_next;
 	bool ready; /* on the list of QPs that have output */
 	bool peer_known, peer_dead;
+	bool to_itself; /* it is its own peer */
 	uint8_t state;	/* enum hw_qp_state */
 	uint8_t access; /* enum nic_access, remote bits */
 	uint8_t min_rnr_nak;

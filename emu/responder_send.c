@@ -225,11 +225,18 @@ static int send_response(struct nic *nic, struct nic_qp *qp)
 static void after_nak(struct nic *nic, struct nic_qp *qp, uint8_t nak)
 {
 	bool access = nak == (HW_AETH_NAK | HW_NAK_REMOTE_ACCESS);
+	enum nic_event_type event =
+		access ? NIC_EVENT_QP_ACCESS_ERR : NIC_EVENT_QP_REQ_ERR;
 
-	if (qp->resp.fatal)
-		nic_qp_fail(nic, qp,
-			    access ? NIC_EVENT_QP_ACCESS_ERR
-				   : NIC_EVENT_QP_REQ_ERR);
+	if (!qp->resp.fatal)
+		return;
+	/* One connected to itself must live until its requester has the NAK,
+	 * or the request would be flushed without a reason. */
+	if (qp->to_itself && qp->state == HW_QP_RTS) {
+		nic_event(nic, event, qp->number, 0);
+		return;
+	}
+	nic_qp_fail(nic, qp, event);
 	qp->resp.fatal = false;
 }
 

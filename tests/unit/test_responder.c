@@ -413,6 +413,31 @@ static void test_a_receive_ring_that_is_gone(void **state)
 	t_simple(&p->node[1], HW_CMD_DESTROY_QP, qp.number, NULL);
 }
 
+/* Its requester must learn why before the QP is in ERR. */
+static void test_a_qp_to_itself_names_its_refusal(void **state)
+{
+	struct t_pair_options options = t_pair_defaults;
+	struct t_pair *p;
+	struct t_qp *qp;
+
+	(void)state;
+	options.unconnected = true;
+	p = t_pair_open(&options);
+	qp = &p->qp[0];
+	t_connect(qp, qp, NULL);
+	t_rdma(qp, HW_OP_RDMA_WRITE, p->memory[0], p->key[0], p->memory[0],
+	       p->key[0] + 1, 8);
+	t_rdma(qp, HW_OP_RDMA_WRITE, p->memory[0], p->key[0], p->memory[0],
+	       p->key[0], 8);
+	t_ring(qp);
+	t_pair_run(p);
+	t_expect_error(&p->cq[0], HW_CQE_REQ_ERR, 0, HW_SYND_REMOTE_ACCESS);
+	t_expect_error(&p->cq[0], HW_CQE_REQ_ERR, 1, HW_SYND_WR_FLUSH);
+	assert_int_equal(t_state(qp), HW_QP_ERR);
+	assert_int_equal(t_events(&p->node[0], NIC_EVENT_QP_ACCESS_ERR), 1);
+	t_pair_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +455,7 @@ int main(void)
 		T_PAIR_TEST(test_a_write_may_not_be_interrupted),
 		T_PAIR_TEST(test_a_write_with_immediate_to_memory_that_is_gone),
 		T_PAIR_TEST(test_a_receive_ring_that_is_gone),
+		cmocka_unit_test(test_a_qp_to_itself_names_its_refusal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
