@@ -83,6 +83,16 @@ static void on_wake(void *arg)
 	pthread_mutex_unlock(&backend->lock);
 }
 
+static void on_trace(void *arg, const struct nic_trace_record *record)
+{
+	struct gda_backend *backend = arg;
+	char line[256];
+
+	nic_trace_format(record, line, sizeof(line));
+	gda_log(backend->config, GDA_LOG_INFO, "PE %d: %s", backend->config->pe,
+		line);
+}
+
 /* -------------------------------------------------------- open and close */
 
 static int parse_persona(const struct gda_config *config,
@@ -124,6 +134,7 @@ static int make_nic(struct gda_backend *backend)
 		.log = on_log,
 		.event = gda_emu_on_event,
 		.wake = on_wake,
+		.trace = on_trace,
 	};
 	int rc = parse_persona(config, &nic.persona);
 
@@ -133,6 +144,12 @@ static int make_nic(struct gda_backend *backend)
 	if (!backend->nic)
 		return gda_fail(config, -errno, "emulated NIC: not made: %s",
 				strerror(errno));
+	if (config->emu.trace &&
+	    nic_trace_enable(backend->nic, config->emu.trace))
+		return gda_fail(config, -EINVAL,
+				"config: emu.trace is \"%s\", and a part of it "
+				"names no event of emu/trace.def",
+				config->emu.trace);
 	return 0;
 }
 
@@ -204,9 +221,8 @@ static int open_nic(struct gda_backend *backend)
 {
 	int rc = make_nic(backend);
 
-	if (rc)
-		return rc;
-	rc = attach_wire(backend);
+	if (!rc)
+		rc = attach_wire(backend);
 	if (!rc)
 		rc = start_runner(backend);
 	if (rc) {

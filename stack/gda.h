@@ -90,6 +90,9 @@ struct gda_mailbox {
 struct gda_emu_config {
 	const char *persona; /* "connectx-5" to "connectx-8"; NULL: 7 */
 	const char *fabric;  /* shm wire's directory; NULL: the user's own */
+	/* Trace events for the log, by glob ("sq_*,cqe_post"); NULL: none.
+	 * emu/trace.def lists them; qp and wqe tell requests apart. */
+	const char *trace;
 	enum gda_link link;
 	enum gda_progress progress;
 	/* Only doorbell registers move a queue: finds forgotten doorbells. */
@@ -144,7 +147,7 @@ enum { GDA_CONFIG_VERSION = 1 };
  *   GDA_QP_DEPTH GDA_SHARED=0|1 GDA_SHARED_UAR GDA_CQ=collapsed|ring
  *   GDA_DOORBELL=classic|early|no-record|blueflame GDA_BATCH GDA_FETCH_SLOTS
  *   GDA_MAX_BUFFERS GDA_TIMEOUT_MS GDA_OP_TIMEOUT_MS GDA_LOG=stderr
- *   GDA_PERSONA GDA_FABRIC GDA_LINK=ib|roce GDA_PROGRESS=both|hook|runner
+ *   GDA_PERSONA GDA_FABRIC GDA_TRACE=globs GDA_LINK=ib|roce GDA_PROGRESS=both|hook|runner
  *   GDA_STRICT=0|1 GDA_START_COUNTER
  *
  * Strings point into the environment. Returns 0, or -EINVAL for a variable

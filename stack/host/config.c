@@ -85,6 +85,7 @@ static const struct variable variables[] = {
 	{"GDA_OP_TIMEOUT_MS", KIND_U32, AT(op_timeout_ms), NULL},
 	{"GDA_PERSONA", KIND_TEXT, AT(emu.persona), NULL},
 	{"GDA_FABRIC", KIND_TEXT, AT(emu.fabric), NULL},
+	{"GDA_TRACE", KIND_TEXT, AT(emu.trace), NULL},
 	{"GDA_LINK", KIND_NAME, AT(emu.link), "ib|roce"},
 	{"GDA_PROGRESS", KIND_NAME, AT(emu.progress), "both|hook|runner"},
 	{"GDA_STRICT", KIND_BOOL, AT(emu.strict), NULL},

@@ -14,6 +14,16 @@ for word in put get atomics put_signal embedding ctrl.opcode 'record\[SND\]' \
 	grep -q "$word" "$work/demo" || { echo "demo: no $word"; exit 1; }
 done
 
+# One request can be followed from fetch to CQE, through both processes.
+GDA_LOG=stderr GDA_TRACE='sq_fetch,req_send,resp_*,comp_*,cqe_post' \
+	"$belfry" demo >"$work/demo" 2>"$work/trace"
+for event in sq_fetch req_send resp_recv resp_write comp_done cqe_post; do
+	grep -q " $event " "$work/trace" || { echo "trace: no $event"; exit 1; }
+done
+status=0
+GDA_TRACE='nonsense*' "$belfry" demo >"$work/out" 2>&1 || status=$?
+[ $status = 1 ] && grep -q 'nonsense\*.* names no event' "$work/out"
+
 if [ -z "${BELFRY_SANITIZE:-}" ]; then
 	"$belfry" bench --quick --json >"$work/json" 2>"$work/err" || {
 		cat "$work/json" "$work/err"
