@@ -6,8 +6,8 @@
  * Data path: emu/wire_loop.c -> [emu/responder.c] -> emu/completer.c
  *
  * Execution is in responder_execute.c. Input only changes state and writes
- * memory: what goes back (ACK, NAK, read data) is sent by responder_send.c when the QP has its turn, so that a full
- * wire can never stop input.
+ * memory: what goes back (ACK, NAK, read data) is sent by responder_send.c
+ * when the QP has its turn, so that a full wire can never stop input.
  *
  * Source: IBTA vol. 1, 9.7.4 (responder, table 55), 9.7.5.1; the order of
  * checks as in Linux rxe_resp.c.
