@@ -336,6 +336,39 @@ static void test_a_fetch_that_times_out_keeps_its_slot(void **state)
 	stop();
 }
 
+/*
+ * The barrier's messages: round r goes to the PE 2^r further on. The others
+ * are said to have arrived, so that one thread gets through.
+ */
+static void test_a_barrier_tells_each_round_another_pe(void **state)
+{
+	struct t_pe five[5];
+	struct gda_dev_barrier *mine;
+	struct gda_config config;
+	int pe, round, expected;
+
+	(void)state;
+	set_up(&config);
+	assert_int_equal(t_pes_start(&config, 5, BYTES, five), 0);
+	mine = five[1].dev->barrier;
+	mine->arrived[0] = mine->arrived[1] = 1;
+	/* Round 2 waits for PE 1 - 4, and there is no round 3. */
+	assert_int_equal(gda_dev_barrier(five[1].dev), GDA_DEV_ETIMEDOUT);
+	mine->arrived[0] = mine->arrived[1] = mine->arrived[2] = 2;
+	assert_int_equal(gda_dev_barrier(five[1].dev), 0);
+	assert_int_equal(gda_dev_quiet(five[1].dev), 0);
+	for (pe = 0; pe < 5; pe++) {
+		if (pe == 1)
+			continue;
+		for (round = 0; round < 4; round++) {
+			expected = (1 + (1 << round)) % 5 == pe && round < 3;
+			assert_int_equal(five[pe].dev->barrier->arrived[round],
+					 expected ? 2 : 0);
+		}
+	}
+	assert_int_equal(t_pes_stop(five, 5), 0);
+}
+
 /* A CQE whose index was never posted is not believed. */
 static void test_an_impossible_index_is_not_believed(void **state)
 {
@@ -371,6 +404,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_full_queue_times_out_and_leaves_no_hole),
 		cmocka_unit_test(test_a_fetch_that_times_out_keeps_its_slot),
+		cmocka_unit_test(test_a_barrier_tells_each_round_another_pe),
 		cmocka_unit_test(test_an_impossible_index_is_not_believed),
 	};
 

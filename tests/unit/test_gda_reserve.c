@@ -2,6 +2,7 @@
 /*
  * stack/dev/reserve.h: blocks are given out when they are free, and only then.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -98,6 +99,38 @@ static void test_an_error_ends_the_wait_for_blocks(void **state)
 	assert_int_equal(q.qp->reserved, 4);
 }
 
+enum { THREADS = 4, EACH = 100000 };
+
+static uint8_t given[THREADS * EACH]; /* how often each block was */
+
+static void *take_blocks(void *arg)
+{
+	uint64_t base;
+	int i;
+
+	(void)arg;
+	for (i = 0; i < EACH; i++)
+		if (!gda_dev_reserve(&q.dev, q.qp, 1, &base))
+			__atomic_fetch_add(&given[base], 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void test_threads_never_get_the_same_block(void **state)
+{
+	pthread_t threads[THREADS];
+	int i;
+
+	(void)state;
+	set_up(true, 0);
+	q.qp->depth = 1 << 20; /* no block is written */
+	for (i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, take_blocks, NULL);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	for (i = 0; i < THREADS * EACH; i++)
+		assert_int_equal(given[i], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +139,7 @@ int main(void)
 		cmocka_unit_test(test_a_full_queue_is_announced_before_waiting),
 		cmocka_unit_test(test_a_broken_queue_gives_nothing),
 		cmocka_unit_test(test_an_error_ends_the_wait_for_blocks),
+		cmocka_unit_test(test_threads_never_get_the_same_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
