@@ -65,8 +65,10 @@ static bool bind_umem(struct cmd *cmd, struct nic_mkey *key)
 	};
 
 	key->umem = cmd_umem(cmd, &use);
-	key->umem_offset = use.offset;
-	return key->umem != NULL;
+	if (!key->umem)
+		return false;
+	key->memory = (uint8_t *)key->umem->mem.addr + use.offset;
+	return true;
 }
 
 bool cmd_create_mkey(struct cmd *cmd)

@@ -31,7 +31,7 @@ struct nic_uar {
 
 struct nic_mkey {
 	struct nic_umem *umem; /* NULL: physical mode, address 1:1 */
-	uint64_t umem_offset;  /* of start */
+	uint8_t *memory;       /* at start */
 	uint64_t start, len;   /* addresses in WQEs */
 	uint32_t pd;
 	uint32_t index;

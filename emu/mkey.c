@@ -87,16 +87,29 @@ static const char *refuse(const struct nic_mkey *key,
 	return NULL;
 }
 
+/* The same in one look, for the usual key: an MTT key of any queue pair. */
+static bool allowed(const struct nic_mkey *key, const struct mkey_use *use)
+{
+	uint64_t offset = use->va - key->start;
+
+	return key->variant == (uint8_t)use->key && key->pd == use->pd &&
+	       key->qpn == HW_MKC_QPN_ANY && key->memory &&
+	       (key->access & use->access) == use->access &&
+	       use->va >= key->start && offset <= key->len &&
+	       use->len <= key->len - offset;
+}
+
 void *nic_mkey_translate(struct nic *nic, const struct mkey_use *use,
 			 const char **why)
 {
 	const struct nic_mkey *key = nic_mkey_get(nic, use->key >> 8);
 
+	if (key && allowed(key, use))
+		return key->memory + (use->va - key->start);
 	*why = key ? refuse(key, use) : "no such key";
 	if (*why)
 		return NULL;
 	if (!key->umem)
 		return (void *)(uintptr_t)use->va;
-	return (uint8_t *)key->umem->mem.addr + key->umem_offset +
-	       (use->va - key->start);
+	return key->memory + (use->va - key->start);
 }
