@@ -18,20 +18,26 @@
 #include "stack/dev/doorbell.h"
 #include "stack/dev/poll.h"
 
-/* Take count blocks if they are free: true and *base. */
+/*
+ * Take count blocks if they are free: true and *base. Another thread may be
+ * faster; then there is one more try, as long as there is room.
+ */
 GDA_DEV bool gda_dev_try_reserve(struct gda_dev_qp *qp, uint32_t count,
 				 uint64_t *base)
 {
-	/* In this order: completed never overtakes reserved. */
-	uint64_t completed = gda_order_load_counter(&qp->completed);
-	uint64_t head = gda_order_load_counter(&qp->reserved);
+	uint64_t completed, head;
 
-	if (head + count - completed > qp->depth)
-		return false;
+	do {
+		/* In this order: completed never overtakes reserved. */
+		completed = gda_order_load_counter(&qp->completed);
+		head = gda_order_load_counter(&qp->reserved);
+		if (head + count - completed > qp->depth)
+			return false;
+	} while (qp->shared &&
+		 !gda_order_cas_counter(&qp->reserved, head, head + count));
+	if (!qp->shared)
+		gda_order_store_counter(&qp->reserved, head + count);
 	*base = head;
-	if (qp->shared)
-		return gda_order_cas_counter(&qp->reserved, head, head + count);
-	gda_order_store_counter(&qp->reserved, head + count);
 	return true;
 }
 

@@ -156,6 +156,29 @@ static void test_a_killed_peer_is_an_error_value(void **state)
 	assert_int_equal(t_pes_fork(&config, NPES, die_or_notice, NULL), 0);
 }
 
+/* PE 1 waits where the others allocate. */
+static void differ(struct t_pe *pe)
+{
+	T_EXPECT(pe, pe->init_rc == 0);
+	if (pe->init_rc)
+		return;
+	if (pe->pe == 1) {
+		T_EXPECT(pe, gda_barrier(pe->gda) == -EPROTO);
+	} else {
+		T_EXPECT(pe, !gda_malloc(pe->gda, 8) && errno == EPROTO);
+	}
+	T_EXPECT(pe, says("PE 1 passed", "collective calls differ"));
+}
+
+static void test_collective_calls_that_differ_are_told(void **state)
+{
+	struct gda_config config;
+
+	(void)state;
+	t_config(&config);
+	assert_int_equal(t_pes_fork(&config, NPES, differ, NULL), 0);
+}
+
 /* ----------------------------------------------------------- rendezvous */
 
 /* What a forked process does instead of t_pes_fork's one run. */
@@ -348,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_processes_put_get_and_count),
 		cmocka_unit_test(test_a_process_that_does_not_poll_is_served),
 		cmocka_unit_test(test_a_killed_peer_is_an_error_value),
+		cmocka_unit_test(test_collective_calls_that_differ_are_told),
 		cmocka_unit_test(
 			test_two_processes_that_claim_a_number_are_both_told),
 		cmocka_unit_test(

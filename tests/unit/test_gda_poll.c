@@ -2,8 +2,10 @@
 /*
  * stack/dev/poll.h: CQEs written by hand, across every wrap.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -201,6 +203,63 @@ static void test_without_a_timeout_the_clock_is_not_read(void **state)
 	assert_int_equal(wait.deadline_ns, 0);
 }
 
+enum { THREADS = 3, CQES = 200000 };
+
+static uint32_t went_back; /* how often a thread saw completed fall */
+
+static void *poll_all(void *arg)
+{
+	uint64_t now, before = 0;
+
+	(void)arg;
+	do {
+		gda_dev_poll(q.qp);
+		now = gda_order_load_counter(&q.qp->completed);
+		if (now < before)
+			__atomic_fetch_add(&went_back, 1, __ATOMIC_RELAXED);
+		before = now;
+	} while (now < CQES);
+	return NULL;
+}
+
+/* The NIC's store of one CQE after the other; only the last 8 bytes count. */
+static void publish(uint64_t index)
+{
+	struct hw_cqe_info info = {.opcode = HW_CQE_REQ,
+				   .wqe_counter = (uint16_t)index};
+	struct hw_cqe cqe = hw_cqe_encode(&info);
+	uint64_t last8;
+
+	memcpy(&last8, (uint8_t *)&cqe + 56, sizeof(last8));
+	__atomic_store_n((uint64_t *)(q.cq + 56), last8, __ATOMIC_RELEASE);
+}
+
+static void test_completed_never_falls_whoever_polls(void **state)
+{
+	pthread_t threads[THREADS];
+	uint64_t index;
+	int i;
+
+	(void)state;
+	set_up(false, 16, 0);
+	q.qp->shared = 1;
+	post(CQES);
+	for (i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, poll_all, NULL);
+	for (index = 0; index < CQES; index++) {
+		publish(index);
+		/* No further ahead than a real queue can be. */
+		while (index - gda_order_load_counter(&q.qp->completed) >
+			       30000 &&
+		       index > gda_order_load_counter(&q.qp->completed))
+			sched_yield();
+	}
+	for (i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(went_back, 0);
+	assert_int_equal(q.qp->completed, CQES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +276,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_wait_ends_with_success_error_or_timeout),
 		cmocka_unit_test(test_without_a_timeout_the_clock_is_not_read),
+		cmocka_unit_test(test_completed_never_falls_whoever_polls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

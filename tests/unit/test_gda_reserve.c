@@ -123,6 +123,7 @@ static void test_threads_never_get_the_same_block(void **state)
 	(void)state;
 	set_up(true, 0);
 	q.qp->depth = 1 << 20; /* no block is written */
+	q.dev.pause = NULL;
 	for (i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, take_blocks, NULL);
 	for (i = 0; i < THREADS; i++)
