@@ -64,6 +64,8 @@ static int run_pe(int pe, const char *root, const char *fabric, double scale,
 	config.root = root;
 	config.heap_bytes = 4 * BYTES_MAX;
 	config.emu.fabric = fabric;
+	/* Both PEs poll all the time: no runner competes for their cores. */
+	config.emu.progress = GDA_PROGRESS_HOOK;
 	bench_pin(pe);
 	if (gda_init(&config, &gda)) {
 		fprintf(stderr, "belfry bench: %s\n", gda_last_error());
