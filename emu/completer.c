@@ -347,42 +347,17 @@ static void ack_packet(struct nic *nic, struct nic_qp *qp, uint32_t psn,
 
 /* ------------------------------------------------------ returned data */
 
-/* Scatter bytes of the packet, or a value of ours, into the local list. */
-static uint8_t scatter(struct nic *nic, struct nic_qp *qp,
-		       const struct nic_request *r, uint32_t offset,
-		       const struct nic_packet *packet)
+/* The packet's payload into the request's local list. */
+static uint8_t place(struct nic *nic, struct nic_qp *qp,
+		     const struct nic_request *r, uint32_t offset,
+		     const struct nic_packet *packet)
 {
-	const struct nic_sge *sge = nic_request_sges(r);
-	uint32_t left = packet->payload_len, at = 0;
-	struct mkey_use use = {
-		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_WRITE};
-	struct nic_mem dst = {.kind = NIC_MEM_HOST};
-	const char *why;
-	int ret;
+	int ret = nic_scatter(nic, qp, nic_request_sges(r), offset, packet);
 
-	for (; left; sge++) {
-		if (offset >= sge->len) {
-			offset -= sge->len;
-			continue;
-		}
-		dst.len = sge->len - offset < left ? sge->len - offset : left;
-		use.va = sge->va + offset;
-		use.len = dst.len;
-		use.key = sge->lkey;
-		dst.addr = nic_mkey_translate(nic, &use, &why);
-		if (!dst.addr)
-			return HW_SYND_LOCAL_PROT;
-		ret = nic->wire->ops->pull(nic->wire, packet, at, &dst);
-		if (ret) {
-			nic->counters.dma_faults++;
-			return ret == -EFAULT ? HW_SYND_LOCAL_PROT
-					      : HW_SYND_REMOTE_OP;
-		}
-		at += (uint32_t)dst.len;
-		left -= (uint32_t)dst.len;
-		offset = 0;
-	}
-	return HW_SYND_NONE;
+	if (!ret)
+		return HW_SYND_NONE;
+	nic->counters.dma_faults++;
+	return ret == -EFAULT ? HW_SYND_LOCAL_PROT : HW_SYND_REMOTE_OP;
 }
 
 static void response_done(struct nic *nic, struct nic_qp *qp,
@@ -411,7 +386,7 @@ static void read_response(struct nic *nic, struct nic_qp *qp,
 
 	if (!!(op.flags & HW_PKTF_LAST) == last &&
 	    packet->payload_len == expected && !(r->flags & HW_OPF_ATOMIC))
-		syndrome = scatter(nic, qp, r, offset, packet);
+		syndrome = place(nic, qp, r, offset, packet);
 	response_done(nic, qp, r, syndrome);
 }
 

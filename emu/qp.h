@@ -148,6 +148,14 @@ bool nic_responder_output(struct nic *nic, struct nic_qp *qp, unsigned *budget);
 void nic_responder_repeat(struct nic_qp *qp, uint32_t psn);
 void nic_responder_reset(struct nic *nic, struct nic_qp *qp);
 
+/*
+ * scatter.c: the packet's payload into the list, from offset on; the list is
+ * long enough. Returns 0; -EFAULT: a key refuses, or the memory is not there;
+ * -EIO: the sender's is not.
+ */
+int nic_scatter(struct nic *nic, struct nic_qp *qp, const struct nic_sge *sge,
+		uint32_t offset, const struct nic_packet *packet);
+
 /* completer.c */
 void nic_completer_input(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_packet *packet);

@@ -56,43 +56,6 @@ static enum nic_arrival_state execute_write(struct nic_arrival *a)
 	return COMPLETE;
 }
 
-/* Place the payload into the receive WQE's scatter list. */
-static int scatter(struct nic_arrival *a)
-{
-	struct nic_recv *recv = &a->qp->resp.recv;
-	const struct nic_sge *sge = recv->block->sge;
-	uint32_t offset = recv->offset, left = a->packet->payload_len, at = 0;
-	struct mkey_use use = {.pd = a->qp->pd,
-			       .qpn = a->qp->number,
-			       .access = MKEY_LOCAL_WRITE};
-	struct nic_mem dst = {.kind = NIC_MEM_HOST};
-	const char *why;
-	int ret;
-
-	for (; left; sge++) {
-		if (offset >= sge->len) {
-			offset -= sge->len;
-			continue;
-		}
-		dst.len = sge->len - offset < left ? sge->len - offset : left;
-		use.va = sge->va + offset;
-		use.len = dst.len;
-		use.key = sge->lkey;
-		dst.addr = nic_mkey_translate(a->nic, &use, &why);
-		if (!dst.addr)
-			return -EFAULT;
-		ret = a->nic->wire->ops->pull(a->nic->wire, a->packet, at,
-					      &dst);
-		if (ret)
-			return ret;
-		at += (uint32_t)dst.len;
-		left -= (uint32_t)dst.len;
-		offset = 0;
-	}
-	recv->offset += a->packet->payload_len;
-	return 0;
-}
-
 static enum nic_arrival_state execute_send(struct nic_arrival *a)
 {
 	struct nic_recv *recv = &a->qp->resp.recv;
@@ -102,7 +65,10 @@ static enum nic_arrival_state execute_send(struct nic_arrival *a)
 		return nic_arrival_fail_recv(a, recv->wqe_counter,
 					     HW_SYND_LOCAL_LENGTH,
 					     HW_NAK_INVALID_REQ);
-	ret = scatter(a);
+	ret = nic_scatter(a->nic, a->qp, recv->block->sge, recv->offset,
+			  a->packet);
+	if (!ret)
+		recv->offset += a->packet->payload_len;
 	return ret ? move_failed(a, ret) : COMPLETE;
 }
 
