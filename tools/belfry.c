@@ -49,11 +49,11 @@ int belfry_free_port(void)
 
 const char *belfry_make_fabric(char path[BELFRY_FABRIC_BYTES])
 {
-	strcpy(path, "/dev/shm/belfry-XXXXXX");
+	snprintf(path, BELFRY_FABRIC_BYTES, "/dev/shm/belfry-XXXXXX");
 	if (mkdtemp(path))
 		return path;
 	/* A container may have no /dev/shm. */
-	strcpy(path, "/tmp/belfry-XXXXXX");
+	snprintf(path, BELFRY_FABRIC_BYTES, "/tmp/belfry-XXXXXX");
 	return mkdtemp(path);
 }
 
