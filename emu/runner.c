@@ -163,6 +163,14 @@ static void on_alarm(struct ev_loop *loop, ev_io *io, int events)
 	(void)loop, (void)io, (void)events;
 }
 
+static void watch_fd(struct nic_runner *runner, unsigned i, int fd)
+{
+	runner->fds[i] = fd;
+	ev_io_init(&runner->ios[i], on_io, fd, EV_READ);
+	runner->ios[i].data = runner;
+	ev_io_start(runner->loop, &runner->ios[i]);
+}
+
 /* The descriptors of a NIC change when it gets a wire. */
 static void watch_fds(struct nic_runner *runner)
 {
@@ -175,12 +183,8 @@ static void watch_fds(struct nic_runner *runner)
 	    !memcmp(fds, runner->fds, count * sizeof(fds[0])))
 		return;
 	unwatch_fds(runner);
-	for (unsigned i = 0; i < count; i++) {
-		runner->fds[i] = fds[i];
-		ev_io_init(&runner->ios[i], on_io, fds[i], EV_READ);
-		runner->ios[i].data = runner;
-		ev_io_start(runner->loop, &runner->ios[i]);
-	}
+	for (unsigned i = 0; i < count; i++)
+		watch_fd(runner, i, fds[i]);
 	runner->fd_count = count;
 }
 

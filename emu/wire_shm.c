@@ -26,8 +26,8 @@
 static int open_by_gid(const struct wire_shm *shm, const uint8_t gid[16],
 		       struct shm_nic_ref *ref)
 {
-	for (uint16_t lid = 1; lid <= SHM_NICS_MAX; lid++) {
-		if (shm_nic_open(&shm->fabric, lid, ref))
+	for (unsigned lid = 1; lid <= SHM_NICS_MAX; lid++) {
+		if (shm_nic_open(&shm->fabric, (uint16_t)lid, ref))
 			continue;
 		if (!memcmp(ref->id.gid, gid, sizeof(ref->id.gid)))
 			return 0;
@@ -326,10 +326,10 @@ int wire_shm_list(const char *dir, wire_shm_seen *seen, void *arg)
 	status = shm_fabric_open(&fabric, dir, false, &error);
 	if (status)
 		return status;
-	for (uint16_t lid = 1; lid <= SHM_NICS_MAX; lid++) {
-		if (shm_nic_open(&fabric, lid, &ref))
+	for (unsigned lid = 1; lid <= SHM_NICS_MAX; lid++) {
+		if (shm_nic_open(&fabric, (uint16_t)lid, &ref))
 			continue;
-		entry.lid = lid;
+		entry.lid = (uint16_t)lid;
 		entry.pid = ref.id.pid;
 		memcpy(entry.gid, ref.id.gid, sizeof(entry.gid));
 		shm_nic_close(&ref);

@@ -185,8 +185,8 @@ void shm_fabric_sweep(struct shm_fabric *fabric, bool alive[SHM_NICS_MAX + 1])
 	int fd;
 
 	alive[0] = false;
-	for (uint16_t lid = 1; lid <= SHM_NICS_MAX; lid++) {
-		int status = shm_nic_open(fabric, lid, &ref);
+	for (unsigned lid = 1; lid <= SHM_NICS_MAX; lid++) {
+		int status = shm_nic_open(fabric, (uint16_t)lid, &ref);
 
 		alive[lid] = status != -EHOSTUNREACH;
 		if (!status)
@@ -275,9 +275,9 @@ static int make_header(struct shm_fabric *fabric, const struct shm_nic_id *id,
 
 static uint16_t lowest_free(const bool alive[SHM_NICS_MAX + 1])
 {
-	for (uint16_t lid = 1; lid <= SHM_NICS_MAX; lid++)
+	for (unsigned lid = 1; lid <= SHM_NICS_MAX; lid++)
 		if (!alive[lid])
-			return lid;
+			return (uint16_t)lid;
 	return 0;
 }
 

@@ -531,10 +531,14 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors_replay_and_changed_ones_fail),
 	};
+	struct vector *vector;
 	int i, bad = 0;
 
-	for (i = 1; i < argc; i++)
-		bad += !replay(load(argv[i]), -1, true);
+	for (i = 1; i < argc; i++) {
+		vector = load(argv[i]);
+		bad += !replay(vector, -1, true);
+		free(vector);
+	}
 	if (argc > 1)
 		return bad != 0;
 	return cmocka_run_group_tests(tests, NULL, NULL);
