@@ -82,6 +82,10 @@ struct uv_device *uv_device_get(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
 
+/* Where the events of every NIC go; called with the NIC's lock held. */
+void uv_device_set_event(void (*fn)(struct uv_device *device,
+				    const struct nic_event *event));
+
 /* -------------------------------------------------------------- context.c */
 
 struct uv_context;
@@ -102,6 +106,9 @@ int uv_context_ioctl(struct uv_context *context, unsigned long request,
 /* The program mapped len bytes of the descriptor at offset to addr. */
 void uv_context_mapped(struct uv_context *context, void *addr, size_t len,
 		       uint64_t offset);
+
+/* In a forked child: what the parent had open is dead. */
+void uv_context_after_fork(void);
 
 /* Index of the device that a context was opened on (its minor number). */
 unsigned uv_context_device(const struct uv_context *context);
