@@ -135,6 +135,22 @@ void nic_destroy(struct nic *nic)
 	free(nic);
 }
 
+void nic_detach_wire(struct nic *nic)
+{
+	struct nic_qp *qp;
+	uint32_t i;
+
+	nic_lock(nic);
+	if (nic->wire)
+		nic->wire->ops->detach(nic->wire);
+	nic->wire = NULL;
+	nic->notice_ci = nic->notice_pi;
+	/* Handles of peers end with their wire. */
+	for (i = 0; (qp = nic_table_walk(&nic->qps, &i));)
+		qp->peer_known = false;
+	nic_unlock(nic);
+}
+
 int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 	    size_t out_len)
 {

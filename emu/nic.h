@@ -122,6 +122,14 @@ struct nic *nic_create(const struct nic_config *config);
  */
 void nic_destroy(struct nic *nic);
 
+/*
+ * Leave the wire as nic_destroy() does, and keep everything else: for the end
+ * of a process whose other threads may still be in calls. Nothing arrives or
+ * is sent any more; commands and doorbells stay allowed. No runner may have
+ * the NIC.
+ */
+void nic_detach_wire(struct nic *nic);
+
 /* ------------------------------------------------------------ commands --- */
 
 /*

@@ -130,15 +130,12 @@ void uv_context_release(struct uv_context *context)
 {
 	uv_enter();
 	unlink_context(context);
-	if (context->forked)
-		goto out; /* its objects are the parent's */
 	pthread_mutex_lock(&context->lock);
 	uv_object_destroy_all(context);
 	uv_uar_free_fixed(context);
 	uv_channel_orphan_all(context);
 	uv_channel_put(context->async);
 	pthread_mutex_unlock(&context->lock);
-out:
 	free_context(context);
 	uv_leave();
 }
@@ -148,18 +145,10 @@ unsigned uv_context_device(const struct uv_context *context)
 	return context->index;
 }
 
-/*
- * A child has the parent's descriptors, but no NIC behind them. What it does
- * with them is refused; what it closes is only forgotten.
- */
+/* Its descriptors are known to be dead by fd.c. */
 void uv_context_after_fork(void)
 {
-	struct uv_context *context;
-
 	pthread_mutex_init(&list_lock, NULL);
-	for (context = contexts; context; context = context->next) {
-		pthread_mutex_init(&context->lock, NULL);
-		context->forked = true;
-	}
+	contexts = NULL;
 	uv_event_after_fork();
 }

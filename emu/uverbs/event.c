@@ -360,6 +360,7 @@ void uv_event_dispatch(struct uv_device *device, const struct nic_event *event)
 void uv_event_after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
+	channels = NULL;
 	memset(sources, 0, sizeof(sources));
 	uv_subscription_after_fork();
 }

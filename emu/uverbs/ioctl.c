@@ -360,10 +360,7 @@ int uv_context_ioctl(struct uv_context *context, unsigned long request,
 {
 	int ret = -ENOTTY;
 
-	if (context->forked) {
-		uv_unsupported("a device file in a forked child");
-		ret = -EIO;
-	} else if (request == RDMA_VERBS_IOCTL) {
+	if (request == RDMA_VERBS_IOCTL) {
 		uv_enter();
 		ret = verbs(context, (uintptr_t)arg);
 		uv_leave();

@@ -69,6 +69,7 @@ struct uv_device_info {
 	char name[16];	    /* mlx5_0 */
 	uint64_t guid;	    /* node and port, host order */
 	uint16_t device_id; /* PCI */
+	char firmware[16];  /* "28.43.2026" */
 	enum nic_link link;
 	struct nic_port port;
 };
@@ -82,9 +83,9 @@ struct uv_device *uv_device_get(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
 
-/* Where the events of every NIC go; called with the NIC's lock held. */
-void uv_device_set_event(void (*fn)(struct uv_device *device,
-				    const struct nic_event *event));
+/* Who gets the events of all NICs: called with that NIC's lock held. */
+void uv_device_set_event(void (*handler)(struct uv_device *,
+					 const struct nic_event *));
 
 /* -------------------------------------------------------------- context.c */
 
@@ -107,7 +108,18 @@ int uv_context_ioctl(struct uv_context *context, unsigned long request,
 void uv_context_mapped(struct uv_context *context, void *addr, size_t len,
 		       uint64_t offset);
 
-/* In a forked child: what the parent had open is dead. */
+/*
+ * The program unmapped, or mapped something else over, this range, which may
+ * hold pages of contexts. Called before the kernel does it.
+ */
+void uv_context_unmapped(void *addr, size_t len);
+
+/*
+ * In a forked child, before anything else: contexts and channels are the
+ * parent's. Only async-signal-safe calls are allowed. Their descriptors stay
+ * in the table without an object: ioctl() on them is EIO, the last close()
+ * releases nothing.
+ */
 void uv_context_after_fork(void);
 
 /* Index of the device that a context was opened on (its minor number). */
