@@ -158,6 +158,9 @@ int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 		return -EINVAL;
 	nic_lock(nic);
 	nic_cmd_locked(nic, in, in_len, out, out_len);
+	/* A runner that need not look at doorbells sleeps without a limit. */
+	if (nic->ready_head || (nic->unwatched && nic_scan_needed(nic)))
+		nic_wake(nic);
 	nic_unlock(nic);
 	return 0;
 }
@@ -292,7 +295,8 @@ bool nic_watches_doorbells(struct nic *nic)
 	bool watches;
 
 	nic_lock(nic);
-	watches = nic->active_qps != 0;
+	watches = nic_scan_needed(nic);
+	nic->unwatched = !watches;
 	nic_unlock(nic);
 	return watches;
 }
