@@ -14,21 +14,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "emu/dma.h"
 #include "emu/uverbs/call.h"
 
-/* Is every page of the range mapped? For kernels before MADV_POPULATE. */
-static int all_mapped(uint64_t from, uint64_t to, uint64_t page)
+/* Can every page be read? For kernels before MADV_POPULATE, and for memory of
+ * devices, which it does not take. */
+static int all_readable(uint64_t from, uint64_t to, uint64_t page)
 {
-	unsigned char state[256];
-	uint64_t len;
-
-	for (; from < to; from += len) {
-		len = to - from;
-		if (len > page * sizeof(state))
-			len = page * sizeof(state);
-		if (mincore((void *)(uintptr_t)from, len, state))
+	for (; from < to; from += page)
+		if (dma_probe((void *)(uintptr_t)from, 1))
 			return -EFAULT;
-	}
 	return 0;
 }
 
@@ -48,10 +43,13 @@ int uv_pin(uint64_t addr, uint64_t len, bool write)
 	if (!madvise((void *)(uintptr_t)from, to - from,
 		     write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ))
 		return 0;
-	/* Of an older kernel, or memory of a device. */
-	if (errno == EINVAL)
-		return all_mapped(from, to, page);
-	return errno == ENOMEM || errno == EFAULT ? -EFAULT : -errno;
+	if (errno != EINVAL)
+		return errno == ENOMEM || errno == EFAULT ? -EFAULT : -errno;
+	/* Not writable, if it can be read after all. */
+	if (write && !madvise((void *)(uintptr_t)from, to - from,
+			      MADV_POPULATE_READ))
+		return -EFAULT;
+	return all_readable(from, to, page);
 }
 
 int uv_umem_access(struct uv_context *context, uint64_t addr, uint64_t len,
