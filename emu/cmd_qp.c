@@ -176,6 +176,7 @@ bool cmd_create_qp(struct cmd *cmd)
 		free(qp);
 		return cmd_no_resources(cmd, "QPs");
 	}
+	nic_show_qps(cmd->nic);
 	bind_objects(cmd->nic, qpc, qp);
 	memcpy(qp->qpc, qpc, sizeof(qp->qpc));
 	nic_qp_set_state(cmd->nic, qp, HW_QP_RST);

@@ -99,6 +99,9 @@ uint64_t nic_timers_next(struct nic *nic);
 void nic_event(struct nic *nic, enum nic_event_type type, uint32_t number,
 	       uint32_t eqn);
 
+/* port.c: the number of queue pairs has changed. */
+void nic_show_qps(struct nic *nic);
+
 /*
  * A lossless wire runs no timer: tell a requester that its packet, or the
  * answer to it, was dropped.

@@ -128,6 +128,7 @@ void nic_destroy(struct nic *nic)
 		return;
 	if (nic->wire)
 		nic->wire->ops->detach(nic->wire);
+	nic->wire = NULL;
 	destroy_queues(nic);
 	nic_mem_free(nic);
 	nic_pool_free(&nic->pool);

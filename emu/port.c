@@ -16,6 +16,7 @@ int nic_attach_wire(struct nic *nic, struct wire *wire)
 	nic_lock(nic);
 	if (!nic->wire) {
 		nic->wire = wire;
+		nic_show_qps(nic);
 		ret = 0;
 	}
 	nic_unlock(nic);
@@ -23,6 +24,12 @@ int nic_attach_wire(struct nic *nic, struct wire *wire)
 	if (!ret)
 		nic_wake(nic);
 	return ret;
+}
+
+void nic_show_qps(struct nic *nic)
+{
+	if (nic->wire && nic->wire->ops->show_qps)
+		nic->wire->ops->show_qps(nic->wire, nic->qps.count);
 }
 
 void nic_query_port(struct nic *nic, struct nic_port *port)

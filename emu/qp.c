@@ -267,6 +267,7 @@ void nic_qp_destroy(struct nic *nic, struct nic_qp *qp)
 	if (qp->dbr_umem)
 		qp->dbr_umem->users--;
 	nic_table_remove(&nic->qps, qp->number);
+	nic_show_qps(nic);
 	free(qp->resp.rd);
 	free(qp);
 }

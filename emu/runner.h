@@ -24,7 +24,7 @@ struct nic_runner_config {
 	uint64_t spin_ns;	   /* 0: 50,000 */
 	uint64_t doorbell_poll_ns; /* 0: 10,000,000 */
 	int cpu;		   /* pin the thread to it; -1: no */
-	void (*begin)(void);	   /* the thread calls it first; NULL: nothing */
+	void (*begin)(void); /* the thread calls it first; NULL: nothing */
 };
 
 /*

@@ -116,6 +116,9 @@ struct wire_ops {
 	 * make a descriptor readable when they send. */
 	void (*set_asleep)(struct wire *wire, bool asleep);
 
+	/* Optional. How many queue pairs the NIC has now. */
+	void (*show_qps)(struct wire *wire, uint32_t qps);
+
 	/* Forget the NIC and free the wire. Its peers see it as dead. */
 	void (*detach)(struct wire *wire);
 };
@@ -188,6 +191,8 @@ struct wire_shm_entry {
 	uint8_t gid[16];
 	int32_t pid;
 	uint16_t lid;
+	enum nic_link link;
+	uint32_t qps; /* that exist now */
 };
 
 typedef void wire_shm_seen(void *arg, const struct wire_shm_entry *entry);

@@ -193,6 +193,14 @@ static void set_asleep(struct wire *wire, bool asleep)
 	shm->check_now = true;
 }
 
+/* Nobody waits for the number: it needs no order. */
+static void show_qps(struct wire *wire, uint32_t qps)
+{
+	struct wire_shm *shm = (struct wire_shm *)wire;
+
+	__atomic_store_n(&shm->self->qps, qps, __ATOMIC_RELAXED);
+}
+
 /*
  * Tell everybody, also those who made a ring just now, then remove the files.
  * The packets sent last stay in their rings until the receivers took them.
@@ -235,6 +243,7 @@ static const struct wire_ops shm_ops = {
 	.pull = pull,
 	.fds = fds,
 	.set_asleep = set_asleep,
+	.show_qps = show_qps,
 	.detach = detach,
 };
 
@@ -272,8 +281,11 @@ static void set_address(struct wire_shm *shm)
 /* Requires: joined, so that detach() can undo everything. */
 static int attach_joined(struct wire_shm *shm, const struct shm_error *error)
 {
+	struct nic_port port;
 	int status;
 
+	nic_query_port(shm->nic, &port);
+	__atomic_store_n(&shm->self->link, port.link, __ATOMIC_RELAXED);
 	shm->wire.ops = &shm_ops;
 	set_address(shm);
 	status = open_fds(shm);
@@ -332,6 +344,11 @@ int wire_shm_list(const char *dir, wire_shm_seen *seen, void *arg)
 		entry.lid = (uint16_t)lid;
 		entry.pid = ref.id.pid;
 		memcpy(entry.gid, ref.id.gid, sizeof(entry.gid));
+		entry.link =
+			__atomic_load_n(&ref.shared->link, __ATOMIC_RELAXED)
+				? NIC_LINK_ROCE
+				: NIC_LINK_IB;
+		entry.qps = __atomic_load_n(&ref.shared->qps, __ATOMIC_RELAXED);
 		shm_nic_close(&ref);
 		seen(arg, &entry);
 	}

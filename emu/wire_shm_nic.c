@@ -226,9 +226,8 @@ static void tell_others(struct shm_fabric *fabric, uint16_t lid)
 	for (unsigned other = 1; other <= SHM_NICS_MAX; other++) {
 		if (shm_nic_open(fabric, (uint16_t)other, &ref))
 			continue;
-		nic_order_shm_attention(
-			&ref.shared->attention[(lid - 1u) / 64],
-			1ull << (lid - 1u) % 64);
+		nic_order_shm_attention(&ref.shared->attention[(lid - 1u) / 64],
+					1ull << (lid - 1u) % 64);
 		shm_wake_name(name, (uint16_t)other);
 		fd = openat(fabric->dir_fd, name,
 			    O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);

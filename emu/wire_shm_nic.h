@@ -40,6 +40,9 @@ struct shm_nic {
 	_Alignas(64) uint32_t gone;
 	/* A byte in its FIFO is needed, and the flag to be cleared. */
 	_Alignas(64) uint32_t asleep;
+	/* For those who list NICs. */
+	_Alignas(64) uint32_t link; /* enum nic_link */
+	uint32_t qps;
 	/* Bit lid - 1: NIC lid made a ring to this one, or has left. */
 	_Alignas(64) uint64_t attention[SHM_NICS_MAX / 64];
 };

@@ -15,6 +15,12 @@ static int help(FILE *out)
 {
 	fprintf(out, "usage: belfry COMMAND [OPTIONS]\n"
 		     "\n"
+		     "  run            run a program that uses libibverbs on "
+		     "emulated NICs:\n"
+		     "                 belfry run -- ibv_devinfo\n"
+		     "  env            the environment of such a program, for "
+		     "launchers\n"
+		     "  devices        the NICs of a fabric, and who has them\n"
 		     "  demo           two processes, two emulated ConnectX "
 		     "NICs: put, "
 		     "get, atomics,\n"
@@ -25,7 +31,10 @@ static int help(FILE *out)
 		     "yardstick "
 		     "of this machine\n"
 		     "    --json       the same as JSON\n"
-		     "    --quick      a tenth of the work\n");
+		     "    --quick      a tenth of the work\n"
+		     "\n"
+		     "belfry COMMAND --help tells the options of run, env and "
+		     "devices.\n");
 	return out == stderr ? 2 : 0;
 }
 
@@ -75,7 +84,8 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(int argc, char **argv);
 	} commands[] = {
-		{"demo", belfry_demo},
+		{"run", belfry_run},	     {"env", belfry_env},
+		{"devices", belfry_devices}, {"demo", belfry_demo},
 		{"bench", belfry_bench},
 	};
 	unsigned i;

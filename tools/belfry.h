@@ -13,6 +13,9 @@ struct gda_dev_qp;
 /* Each returns the exit status. argv[0] is the subcommand. */
 int belfry_demo(int argc, char **argv);
 int belfry_bench(int argc, char **argv);
+int belfry_run(int argc, char **argv);
+int belfry_env(int argc, char **argv);
+int belfry_devices(int argc, char **argv);
 
 /* Hex bytes with the name, value and meaning of each field (annotate.c). */
 void annotate_wqe(FILE *out, const uint8_t *wqe);

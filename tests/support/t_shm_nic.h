@@ -38,6 +38,7 @@ struct nic {
 	uint8_t payload[SHM_MTU];
 	/* Where payload is pulled to; NULL: payload above */
 	void *dst;
+	enum nic_link link;
 	int pull_status;
 	unsigned downs;
 	uint32_t down_peer;
@@ -56,6 +57,12 @@ int nic_attach_wire(struct nic *nic, struct wire *wire)
 uint64_t nic_guid(struct nic *nic)
 {
 	return nic->guid;
+}
+
+void nic_query_port(struct nic *nic, struct nic_port *port)
+{
+	memset(port, 0, sizeof(*port));
+	port->link = nic->link;
 }
 
 void nic_input(struct nic *nic, const struct nic_packet *packet)

@@ -174,6 +174,8 @@ static void count_entry(void *arg, const struct wire_shm_entry *entry)
 	assert_int_equal(entry->lid, ++*count);
 	assert_int_equal(entry->pid, getpid());
 	assert_int_equal(entry->gid[0], 0xfe);
+	assert_int_equal(entry->link, NIC_LINK_IB);
+	assert_int_equal(entry->qps, *count == 2 ? 7 : 0);
 }
 
 static void test_the_nics_of_a_fabric_can_be_listed(void **state)
@@ -181,11 +183,47 @@ static void test_the_nics_of_a_fabric_can_be_listed(void **state)
 	struct fixture *f = *state;
 	unsigned count = 0;
 
+	f->b.wire->ops->show_qps(f->b.wire, 7);
 	assert_int_equal(wire_shm_list(f->dir, count_entry, &count), 0);
 	assert_int_equal(count, 2);
 	assert_int_equal(wire_shm_list("/dev/shm/belfry-test-nothing",
 				       count_entry, &count),
 			 -ENOENT);
+}
+
+/* The pid is the same before and after exec(); the NICs are not served. */
+static void test_the_nics_of_a_former_image_leave(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t to_a = resolved(&f->b, 1);
+	unsigned count = 0;
+
+	send_bytes(&f->b, to_a, 1, 8);
+	f->b.wire->ops->set_asleep(f->b.wire, true);
+	shm_fabric_leave_all(&shm_of(&f->a)->fabric);
+	assert_true(readable(&f->b));
+	settle(&f->b);
+	assert_int_equal(f->b.downs, 1);
+	assert_int_equal(f->b.down_peer, to_a);
+	assert_int_equal(wire_shm_list(f->dir, count_entry, &count), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(t_dir_count(f->dir, "nic."), 0);
+}
+
+static void test_nics_of_other_processes_stay(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		shm_fabric_leave_all(&shm_of(&f->a)->fabric);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(send_bytes(&f->a, resolved(&f->a, 2), 1, 8), 0);
+	assert_int_equal(poll_nic(&f->b, 64), 1);
 }
 
 /* -------------------------------------------------------------- waking */
@@ -402,6 +440,8 @@ int main(void)
 		TEST(test_a_second_wire_for_a_nic_is_refused),
 		TEST(test_two_fabrics_do_not_see_each_other),
 		TEST(test_the_nics_of_a_fabric_can_be_listed),
+		TEST(test_the_nics_of_a_former_image_leave),
+		TEST(test_nics_of_other_processes_stay),
 		TEST(test_a_packet_wakes_a_nic_that_sleeps_and_no_other),
 		TEST(test_many_packets_wake_once),
 		TEST(test_a_first_contact_and_a_farewell_wake_too),
