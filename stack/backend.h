@@ -56,7 +56,8 @@ struct gda_port {
 	uint8_t link; /* enum gda_link */
 	uint8_t mtu;  /* enum ibv_mtu: 5 is 4096 */
 	uint8_t active;
-	uint8_t rsvd[5];
+	uint8_t number; /* of the port on its own device, from 1 */
+	uint8_t rsvd[4];
 };
 
 enum gda_uar_kind {
@@ -93,11 +94,14 @@ struct gda_event {
 
 struct gda_backend_ops {
 	const char *name;
+
 	/*
-	 * Doorbell registers are memory that somebody polls: a register that
-	 * two queue pairs share can lose a doorbell.
+	 * Is there such a device? For config->backend "auto".
+	 * Guarantees: 0 if it is there, although open() may still fail; else a
+	 * negative errno. What was found or missed is in why, and nothing is
+	 * logged. NULL: it is always there.
 	 */
-	bool polled_registers;
+	int (*probe)(const struct gda_config *config, char *why, size_t size);
 
 	/*
 	 * Requires: config outlives the backend.
@@ -111,6 +115,12 @@ struct gda_backend_ops {
 	 * in the pause hook. Never fails.
 	 */
 	void (*close)(struct gda_backend *backend);
+
+	/*
+	 * Are doorbell registers memory that somebody polls? Then a register
+	 * that two queue pairs share can lose a doorbell.
+	 */
+	bool (*polled_registers)(struct gda_backend *backend);
 
 	/* Guarantees: what a peer needs for path() to this device. */
 	int (*query_port)(struct gda_backend *backend, struct gda_port *port);
@@ -194,7 +204,7 @@ struct gda_backend_ops {
 			   void **arg);
 };
 
-/* The tables known to this build, ended by NULL. */
+/* The tables known to this build, in the order of "auto", ended by NULL. */
 extern const struct gda_backend_ops *const gda_backends[];
 extern const struct gda_backend_ops gda_backend_emu;
 
