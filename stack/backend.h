@@ -206,6 +206,7 @@ struct gda_backend_ops {
 
 /* The tables known to this build, in the order of "auto", ended by NULL. */
 extern const struct gda_backend_ops *const gda_backends[];
+extern const struct gda_backend_ops gda_backend_mlx5;
 extern const struct gda_backend_ops gda_backend_emu;
 
 #endif
