@@ -63,7 +63,7 @@ struct ibv_device **ibv_get_device_list(int *count)
 		errno = ENOSYS;
 		return NULL;
 	}
-	list = make("ibv_get_device_list", 8 * sizeof(*list));
+	list = make("ibv_get_device_list", sizeof(void *) * 8);
 	for (i = 0; list && i < fake->device_count; i++) {
 		devices[i].row = &fake->devices[i];
 		list[i] = &devices[i].base;
@@ -308,7 +308,9 @@ static int answer(const char *function, const void *in, void *out)
 		bytes[0] = (uint8_t)fake->status;
 		return fake->error;
 	}
-	memcpy(bytes + 8, "\0\x12\x34\x56", 4);
+	bytes[9] = 0x12;
+	bytes[10] = 0x34;
+	bytes[11] = 0x56;
 	return 0;
 }
 
