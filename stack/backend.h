@@ -21,7 +21,8 @@
  *
  * Errors: every entry returns 0 or a negative errno and has then told the log
  * callback, in a sentence, which object and field it was.
- * Threads: every entry may be called from any thread; nothing blocks.
+ * Threads: every entry may be called from any thread; nothing blocks but
+ * path(), which may wait for the network to tell a peer's MAC.
  */
 #ifndef GDA_BACKEND_H
 #define GDA_BACKEND_H
@@ -35,17 +36,20 @@
 struct gda_backend;
 struct gda_obj;
 
+/* The emulated NIC takes host memory only. */
 enum gda_mem_kind {
 	GDA_MEM_HOST = 0,
-	GDA_MEM_CUDA,	/* device memory, by address (reserved) */
-	GDA_MEM_DMABUF, /* device memory, by descriptor (reserved) */
+	GDA_MEM_CUDA,	/* device memory, by address */
+	GDA_MEM_DMABUF, /* device memory, by descriptor */
 };
 
 struct gda_mem {
 	void *addr;
 	uint64_t len;
 	enum gda_mem_kind kind;
-	int fd; /* GDA_MEM_DMABUF only */
+	/* GDA_MEM_DMABUF only: of memory that begins at addr, rounded down to
+	 * a page of 4 KiB. Borrowed for the call. */
+	int fd;
 };
 
 /* How others reach this device: what PEs tell each other. */
@@ -164,7 +168,10 @@ struct gda_backend_ops {
 			uint32_t *id);
 	int (*umem_dereg)(struct gda_backend *backend, uint32_t id);
 
-	/* Guarantees: a doorbell page that nobody else has. */
+	/*
+	 * Guarantees: a doorbell page that nobody else has. Where registers
+	 * are not polled it may be one for all, as no doorbell is lost there.
+	 */
 	int (*uar_alloc)(struct gda_backend *backend, enum gda_uar_kind kind,
 			 struct gda_uar *uar);
 	void (*uar_free)(struct gda_backend *backend, struct gda_uar *uar);
