@@ -98,6 +98,7 @@ enum {
 #define HW_ADS_RGID	      0x10 /* 16 bytes: remote GID or IP */
 #define HW_ADS_DSCP	      HW_FIELD(0x20, 21, 16)
 #define HW_ADS_UDP_SPORT      HW_FIELD(0x20, 15, 0)
+#define HW_ADS_ETH_PRIO	      HW_FIELD(0x24, 30, 28)
 #define HW_ADS_SL	      HW_FIELD(0x24, 27, 24)
 #define HW_ADS_PORT	      HW_FIELD(0x24, 23, 16)
 #define HW_ADS_RMAC_47_32     HW_FIELD(0x24, 15, 0)

@@ -126,7 +126,7 @@ static void test_a_config_that_cannot_work_is_refused_by_field(void **state)
 	} while (0)
 	WITH(config.version = 0, -EINVAL, "gda_config_load");
 	WITH(config.backend = "mlx6", -ENODEV,
-	     "\"mlx6\", this build knows: emu");
+	     "\"mlx6\", this build knows: auto, mlx5, emu");
 	WITH(config.npes = 0, -EINVAL, "npes is 0");
 	WITH(config.pe = 1, -EINVAL, "pe is 1, expected 0 to 0");
 	WITH(config.pe = -1, -EINVAL, "pe is -1");
@@ -140,6 +140,10 @@ static void test_a_config_that_cannot_work_is_refused_by_field(void **state)
 	WITH(config.heap_bytes = 10, -EINVAL, "heap_bytes is 10");
 	WITH(config.timeout_ms = 0, -EINVAL, "timeout_ms is 0");
 	WITH(config.root = NULL, -EINVAL, "root is NULL");
+	WITH(config.mlx5.gid_index = 70000, -EINVAL, "mlx5.gid_index is 70000");
+	WITH(config.mlx5.service_level = 16, -EINVAL,
+	     "mlx5.service_level is 16, expected 0 to 15");
+	WITH(config.mlx5.traffic_class = 256, -EINVAL, "traffic_class is 256");
 	gda_local_group_free(good.group);
 #undef WITH
 }
