@@ -154,8 +154,10 @@ def perftest_common(tool, connection):
              quick=tool in ("send_bw", "send_lat", "read_lat"))
     if bandwidth:
         perftest(tool, f"{kind} -b".strip(), quick=connection != "UC")
-        perftest(tool, f"{kind} -q 8".strip(), quick=tool == "write_bw")
-        perftest(tool, f"{kind} -l 32".strip(), quick=tool == "write_bw")
+        perftest(tool, f"{kind} -q 8".strip(),
+                 quick=tool == "write_bw" and not kind)
+        perftest(tool, f"{kind} -l 32".strip(), count=1024,
+                 quick=tool == "write_bw" and not kind)
         perftest(tool, f"{kind} -Q 16".strip(), link="ib")
         perftest(tool, f"{kind} -b -e -q 4".strip(), link="ib")
     perftest(tool, f"{kind} -x 0".strip(), link="ib")

@@ -60,7 +60,8 @@ def parse_arguments():
 
 def title(case):
     """What names a case in lists and for --filter."""
-    words = [f"{name}={value}" for name, value in case.env.items()]
+    words = [f"{name}={value}" for name, value in case.env.items()
+             if not name.startswith("OMPI_")]
     words += [case.name] + shlex.split(case.run)
     if case.pairs > 1:
         words.append(f"({case.pairs} pairs)")
@@ -295,12 +296,13 @@ class Run:
         for index, port in enumerate(ports):
             clients.append(self.start(self.case.client, port,
                                       f"client{index}"))
-        reasons = [self.judge_process(process, role)
-                   for role, group in (("client", clients),
-                                       ("server", servers))
-                   for process in group]
-        reason = next((reason for reason in reasons if reason), None)
-        return reason, clients[0].output()
+        # A server does not end when its client failed: stop at the first.
+        for role, group in (("client", clients), ("server", servers)):
+            for process in group:
+                reason = self.judge_process(process, role)
+                if reason:
+                    return reason, process.output()
+        return None, clients[0].output()
 
     def run(self):
         """Returns (reason or None, figures, output)."""
@@ -336,7 +338,8 @@ def run_case(case, place):
               "reason": place.why_not(case), "details": [], "result": "SKIP"}
     if not result["reason"]:
         with tempfile.TemporaryDirectory(
-                prefix="belfry-apps-", dir=fabric_folder()) as fabric:
+                prefix="belfry-apps-", dir=fabric_folder(),
+                ignore_cleanup_errors=True) as fabric:
             reason, figures, output = Run(case, place, fabric).run()
         result["result"] = "FAIL" if reason else "PASS"
         result["reason"] = reason or ""
