@@ -64,6 +64,7 @@ struct nic {
 	struct nic_qp *timers;
 	uint64_t next_timer; /* no timer fires before it */
 	uint32_t active_qps; /* in RTS or ERR: they read doorbells */
+	bool unwatched;	     /* the runner was told that it need not look */
 	struct nic_scan scan;
 	struct nic_notice notices[NIC_NOTICES];
 	uint32_t notice_pi, notice_ci;
@@ -82,6 +83,12 @@ enum nic_step_result nic_scan_doorbells(struct nic *nic);
 /* A QP that is reset starts without old doorbells. */
 void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp);
 void nic_scan_forget_uar(struct nic *nic, const struct nic_uar *uar);
+/* Is there a doorbell, or a receive to flush, that nobody tells about? */
+bool nic_scan_needed(struct nic *nic);
+/* As nic_uar_set_trapped and nic_uar_write, with the lock held. */
+void nic_scan_set_trapped(struct nic *nic, struct nic_uar *uar, bool trapped);
+void nic_scan_write(struct nic *nic, struct nic_uar *uar,
+		    const struct nic_uar_store *store);
 void nic_scan_forget_qp(struct nic *nic, const struct nic_qp *qp);
 
 /* timer.c: true if one fired. */

@@ -20,13 +20,27 @@ enum {
 	NIC_UAR_REGS,
 };
 
+/* A register that is stored in pieces: rung when all of it has arrived. */
+struct nic_uar_pieces {
+	uint8_t bytes[8];
+	uint8_t have; /* a bit for each byte */
+};
+
 struct nic_uar {
 	uint8_t *page;
 	uint32_t index;
 	uint32_t users; /* QPs and CQs that name it */
 	enum nic_uar_kind kind;
+	bool trapped; /* rung by nic_uar_write() alone, not looked at */
 	uint64_t seen[NIC_UAR_REGS]; /* words when last looked at */
 	uint32_t no_dbr_users;	     /* QPs that ring at HW_UAR_NO_DBR */
+	struct nic_uar_pieces pieces[NIC_UAR_REGS], cq_pieces;
+};
+
+/* What a client stored, within the page. */
+struct nic_uar_store {
+	const uint8_t *bytes;
+	size_t offset, len;
 };
 
 struct nic_mkey {

@@ -135,6 +135,22 @@ void nic_destroy(struct nic *nic)
 	free(nic);
 }
 
+void nic_detach_wire(struct nic *nic)
+{
+	struct nic_qp *qp;
+	uint32_t i;
+
+	nic_lock(nic);
+	if (nic->wire)
+		nic->wire->ops->detach(nic->wire);
+	nic->wire = NULL;
+	nic->notice_ci = nic->notice_pi;
+	/* Handles of peers end with their wire. */
+	for (i = 0; (qp = nic_table_walk(&nic->qps, &i));)
+		qp->peer_known = false;
+	nic_unlock(nic);
+}
+
 int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 	    size_t out_len)
 {
@@ -142,6 +158,9 @@ int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 		return -EINVAL;
 	nic_lock(nic);
 	nic_cmd_locked(nic, in, in_len, out, out_len);
+	/* A runner that need not look at doorbells sleeps without a limit. */
+	if (nic->ready_head || (nic->unwatched && nic_scan_needed(nic)))
+		nic_wake(nic);
 	nic_unlock(nic);
 	return 0;
 }
@@ -276,7 +295,8 @@ bool nic_watches_doorbells(struct nic *nic)
 	bool watches;
 
 	nic_lock(nic);
-	watches = nic->active_qps != 0;
+	watches = nic_scan_needed(nic);
+	nic->unwatched = !watches;
 	nic_unlock(nic);
 	return watches;
 }

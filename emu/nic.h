@@ -122,6 +122,14 @@ struct nic *nic_create(const struct nic_config *config);
  */
 void nic_destroy(struct nic *nic);
 
+/*
+ * Leave the wire as nic_destroy() does, and keep everything else: for the end
+ * of a process whose other threads may still be in calls. Nothing arrives or
+ * is sent any more; commands and doorbells stay allowed. No runner may have
+ * the NIC.
+ */
+void nic_detach_wire(struct nic *nic);
+
 /* ------------------------------------------------------------ commands --- */
 
 /*
@@ -185,6 +193,32 @@ enum nic_uar_kind {
 int nic_uar_alloc(struct nic *nic, void *page, enum nic_uar_kind kind,
 		  uint32_t *index);
 
+/*
+ * From now on every store to the page is told by nic_uar_write() (trapped), or
+ * no store is and the page is looked at (as it is after nic_uar_alloc). What
+ * the page and the records of its queues hold at the change is looked at once
+ * more, so none is lost if the client's stores trap before this says so, and
+ * still trap when this says that they will not any more.
+ *
+ * Returns 0, or -ENOENT.
+ */
+int nic_uar_set_trapped(struct nic *nic, uint32_t index, bool trapped);
+
+/*
+ * The client stored len bytes at this offset of the page. Nothing is merged:
+ * every call that completes a register is a doorbell, whatever the register
+ * held. The first 8 bytes of a register count, in one call or in pieces; the
+ * rest of a BlueFlame copy and all other offsets are ignored. The page itself
+ * is neither read nor written.
+ *
+ * The doorbell is taken, not served: call nic_step(), or nic_wake() (wire.h).
+ *
+ * Returns 0; -ENOENT; -EINVAL if that is not within a page. What the doorbell
+ * says is no error: it is refused as the device does, and the log tells why.
+ */
+int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
+		  const void *bytes, size_t len);
+
 /* Returns 0; -ENOENT; -EBUSY while a QP or CQ names it. */
 int nic_uar_free(struct nic *nic, uint32_t index);
 
@@ -242,7 +276,8 @@ uint64_t nic_deadline(struct nic *nic);
 
 /*
  * Does anybody have to look at doorbells? False while no queue pair is in a
- * state that reads them: the runner may then sleep without a limit.
+ * state that reads them, or all pages in use are trapped: the runner may then
+ * sleep without a limit.
  */
 bool nic_watches_doorbells(struct nic *nic);
 

@@ -286,6 +286,8 @@ static void *run(void *arg)
 	unsigned idle_rounds = 0;
 	uint64_t now_ns = 0;
 
+	if (runner->config.begin)
+		runner->config.begin();
 	for (;;) {
 		take_changes(runner);
 		if (runner->stopping)
@@ -462,14 +464,19 @@ struct nic_runner *nic_runner_start(const struct nic_runner_config *config)
 	return NULL;
 }
 
-void nic_runner_stop(struct nic_runner *runner)
+void nic_runner_halt(struct nic_runner *runner)
 {
-	if (!runner)
-		return;
 	pthread_mutex_lock(&runner->lock);
 	runner->stop = true;
 	publish_change(runner);
 	pthread_mutex_unlock(&runner->lock);
 	pthread_join(runner->thread, NULL);
+}
+
+void nic_runner_stop(struct nic_runner *runner)
+{
+	if (!runner)
+		return;
+	nic_runner_halt(runner);
 	free_runner(runner);
 }

@@ -24,6 +24,7 @@ struct nic_runner_config {
 	uint64_t spin_ns;	   /* 0: 50,000 */
 	uint64_t doorbell_poll_ns; /* 0: 10,000,000 */
 	int cpu;		   /* pin the thread to it; -1: no */
+	void (*begin)(void);	   /* the thread calls it first; NULL: nothing */
 };
 
 /*
@@ -48,6 +49,13 @@ int nic_runner_remove(struct nic_runner *runner, struct nic *nic);
 
 /* There may be work: look now. Any thread; cheap when the runner is awake. */
 void nic_runner_wake(void *runner);
+
+/*
+ * End the thread and keep the runner, so that nic_runner_wake() stays allowed:
+ * for the end of a process whose other threads go on. Nothing else is allowed
+ * afterwards.
+ */
+void nic_runner_halt(struct nic_runner *runner);
 
 /* End the thread and free the runner; NULL is fine. The NICs stay. */
 void nic_runner_stop(struct nic_runner *runner);

@@ -28,7 +28,7 @@ static const uint64_t nic_magic = 0x62656c6672796e63; /* "belfrync" */
  * Field 22 of /proc/<pid>/stat, counted behind the last parenthesis because
  * the program's name may hold spaces. 0 if it cannot be read.
  */
-static uint64_t process_start(int32_t pid)
+uint64_t shm_process_start(int32_t pid)
 {
 	char name[SHM_NAME_MAX], text[1024];
 	unsigned long long start = 0;
@@ -66,12 +66,22 @@ static int process_open(int32_t pid, uint64_t start)
 	ended.fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (ended.fd < 0)
 		return errno == EINVAL ? -ESRCH : -errno;
-	now = process_start(pid);
+	now = shm_process_start(pid);
 	if (poll(&ended, 1, 0) == 1 || (start && now && now != start)) {
 		close(ended.fd);
 		return -ESRCH;
 	}
 	return ended.fd;
+}
+
+/* Has the process that started then ended? In doubt it has not. */
+bool shm_process_ended(int32_t pid, uint64_t start)
+{
+	int fd = process_open(pid, start);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -ESRCH;
 }
 
 static void nic_name(char name[SHM_NAME_MAX], uint16_t lid)
@@ -206,6 +216,57 @@ void shm_fabric_sweep(struct shm_fabric *fabric, bool alive[SHM_NICS_MAX + 1])
 	closedir(dir);
 }
 
+/* Tell every other NIC that this one's files have something new to say. */
+static void tell_others(struct shm_fabric *fabric, uint16_t lid)
+{
+	char name[SHM_NAME_MAX];
+	struct shm_nic_ref ref;
+	int fd;
+
+	for (unsigned other = 1; other <= SHM_NICS_MAX; other++) {
+		if (shm_nic_open(fabric, (uint16_t)other, &ref))
+			continue;
+		nic_order_shm_attention(
+			&ref.shared->attention[(lid - 1u) / 64],
+			1ull << (lid - 1u) % 64);
+		shm_wake_name(name, (uint16_t)other);
+		fd = openat(fabric->dir_fd, name,
+			    O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && nic_order_shm_take_asleep(&ref.shared->asleep))
+			(void)!write(fd, "", 1);
+		if (fd >= 0)
+			close(fd);
+		shm_nic_close(&ref);
+	}
+}
+
+/*
+ * The NICs that this process has in the fabric are not served any more: it has
+ * become another program by exec(). Their peers see them leave.
+ */
+void shm_fabric_leave_all(struct shm_fabric *fabric)
+{
+	struct shm_nic *nic;
+	bool any = false;
+
+	for (unsigned lid = 1; lid <= SHM_NICS_MAX; lid++) {
+		nic = open_header(fabric, (uint16_t)lid);
+		if (!nic)
+			continue;
+		if (nic->magic == nic_magic && nic->version == SHM_VERSION &&
+		    nic->id.pid == getpid() &&
+		    nic->id.pid_start == shm_process_start(getpid()) &&
+		    !nic_order_shm_gone(&nic->gone)) {
+			nic_order_shm_set_gone(&nic->gone);
+			tell_others(fabric, (uint16_t)lid);
+			any = true;
+		}
+		shm_nic_unmap(nic);
+	}
+	if (any)
+		shm_nic_leave(fabric);
+}
+
 /*
  * An EUI-64 with the "locally administered" bit: the generation makes it
  * unique in the fabric, the directory's inode mostly unique among fabrics.
@@ -235,7 +296,7 @@ static int make_id(struct shm_fabric *fabric, uint16_t lid, uint64_t guid,
 	memset(id, 0, sizeof(*id));
 	id->lid = lid;
 	id->pid = getpid();
-	id->pid_start = process_start(id->pid);
+	id->pid_start = shm_process_start(id->pid);
 	status = shm_fabric_next_generation(fabric, &id->generation);
 	set_gid(id, guid ? guid : make_guid(fabric, id->generation));
 	return status;

@@ -8,8 +8,9 @@
  * a forked child would inherit it and keep a dead NIC alive. A child does
  * not take the NIC over; when the parent ends, the NIC is dead.
  *
- * Not modelled: an exec() that keeps the pid (the NIC looks alive until the
- * process ends), and a fabric shared between pid namespaces.
+ * An exec() keeps the pid: the new program calls shm_fabric_leave_all() for
+ * the NICs of the old one, or they look alive until the process ends.
+ * Not modelled: a fabric shared between pid namespaces.
  */
 #ifndef EMU_WIRE_SHM_NIC_H
 #define EMU_WIRE_SHM_NIC_H
@@ -59,7 +60,11 @@ int shm_nic_open(const struct shm_fabric *fabric, uint16_t lid,
 		 struct shm_nic_ref *ref);
 void shm_nic_close(struct shm_nic_ref *ref);
 
+void shm_fabric_leave_all(struct shm_fabric *fabric);
 void shm_fabric_sweep(struct shm_fabric *fabric, bool alive[SHM_NICS_MAX + 1]);
+
+uint64_t shm_process_start(int32_t pid);
+bool shm_process_ended(int32_t pid, uint64_t start);
 
 void shm_wake_name(char name[SHM_NAME_MAX], uint16_t lid);
 

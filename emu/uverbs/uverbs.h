@@ -69,6 +69,7 @@ struct uv_device_info {
 	char name[16];	    /* mlx5_0 */
 	uint64_t guid;	    /* node and port, host order */
 	uint16_t device_id; /* PCI */
+	char firmware[16];  /* "28.43.2026" */
 	enum nic_link link;
 	struct nic_port port;
 };
@@ -81,6 +82,10 @@ struct uv_device_info {
 struct uv_device *uv_device_get(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
+
+/* Who gets the events of all NICs: called with that NIC's lock held. */
+void uv_device_set_event(void (*handler)(struct uv_device *,
+					 const struct nic_event *));
 
 /* -------------------------------------------------------------- context.c */
 
@@ -102,6 +107,20 @@ int uv_context_ioctl(struct uv_context *context, unsigned long request,
 /* The program mapped len bytes of the descriptor at offset to addr. */
 void uv_context_mapped(struct uv_context *context, void *addr, size_t len,
 		       uint64_t offset);
+
+/*
+ * The program unmapped, or mapped something else over, this range, which may
+ * hold pages of contexts. Called before the kernel does it.
+ */
+void uv_context_unmapped(void *addr, size_t len);
+
+/*
+ * In a forked child, before anything else: contexts and channels are the
+ * parent's. Only async-signal-safe calls are allowed. Their descriptors stay
+ * in the table without an object: ioctl() on them is EIO, the last close()
+ * releases nothing.
+ */
+void uv_context_after_fork(void);
 
 /* Index of the device that a context was opened on (its minor number). */
 unsigned uv_context_device(const struct uv_context *context);

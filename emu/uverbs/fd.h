@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The descriptor table, as the interposers need it; see uverbs.h for the rest.
+ */
+#ifndef EMU_UVERBS_FD_H
+#define EMU_UVERBS_FD_H
+
+#include "emu/uverbs/uverbs.h"
+
+/* What fd is, or was when its last owner closed it behind our back. */
+enum uv_fd_kind uv_fd_kind(int fd);
+
+/* Is this thread inside uv_enter()? */
+bool uv_inside(void);
+
+/*
+ * A descriptor that the kernel has just given out. Inside, it is moved to a
+ * high number and becomes internal; outside, whatever the table says about
+ * it is out of date and is dropped. fd < 0 passes. Returns the descriptor.
+ */
+int uv_fd_opened(int fd);
+
+/*
+ * Take fd out of the table before it is closed, or another descriptor takes
+ * its number; then tell how that went. Between the two the number is free for
+ * other threads' use.
+ */
+struct uv_fd_entry;
+struct uv_fd_entry *uv_fd_take(int fd);
+void uv_fd_closed(struct uv_fd_entry *taken);
+void uv_fd_restore(int fd, struct uv_fd_entry *taken);
+
+/* The same object under another number; from is not internal. */
+struct uv_fd_entry *uv_fd_share(int fd);
+void uv_fd_set(int fd, struct uv_fd_entry *entry);
+
+/*
+ * Is this the process whose table it is? A child of vfork() is not: it has
+ * descriptors of its own, but our memory.
+ */
+bool uv_fd_mine(void);
+void uv_fd_own(void);
+
+/* The first descriptor from fd on that is in the table; -1: none. */
+int uv_fd_next(int fd);
+
+/* In a forked child: internal ones are closed, others lose their objects. */
+void uv_fd_after_fork(void);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tree of files that stands for sysfs and /dev/infiniband.
+ */
+#ifndef EMU_UVERBS_SYSFS_H
+#define EMU_UVERBS_SYSFS_H
+
+#include <stdbool.h>
+#include "emu/uverbs/uverbs.h"
+
+/* As uv_sysfs_root(), but NULL if it has not been made yet. */
+const char *uv_sysfs_made(void);
+
+/* At the end of the process. */
+void uv_sysfs_remove(void);
+
+/* What a former image of this process (exec) or a dead one left in dir. */
+void uv_sysfs_sweep(int dir_fd, bool also_own);
+
+/* Around fork(); a child has no tree. */
+void uv_sysfs_before_fork(void);
+void uv_sysfs_after_fork(bool child);
+
+/* sysfs_tree.c: write the files of all devices. Returns 0 or -errno. */
+int uv_sysfs_write(int root_fd);
+
+#endif
