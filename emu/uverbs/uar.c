@@ -188,6 +188,26 @@ static int uar_destroy(struct uv_call *call)
 		uv_call_object(call, MLX5_IB_ATTR_UAR_OBJ_DESTROY_HANDLE));
 }
 
+/* --------------------------------------------------------------- mappings */
+
+bool uv_trap_wanted(void)
+{
+	return false;
+}
+
+void uv_context_mapped(struct uv_context *context, void *addr, size_t len,
+		       uint64_t offset)
+{
+	(void)context, (void)addr, (void)len, (void)offset;
+}
+
+void uv_context_unmapped(void *addr, size_t len)
+{
+	(void)addr, (void)len;
+}
+
+/* ------------------------------------------------------------------ tables */
+
 static const struct uv_spec uar_alloc_specs[] = {
 	{MLX5_IB_ATTR_UAR_OBJ_ALLOC_HANDLE, UV_NEW, true, false, 0, 0,
 	 MLX5_IB_OBJECT_UAR},
