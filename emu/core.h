@@ -52,6 +52,7 @@ struct nic {
 	pthread_mutex_t lock;
 	uint32_t control_waiting; /* control calls that want the lock */
 	uint32_t asleep;
+	uint64_t lent_ns; /* when a polling thread came by last */
 	struct nic_config config;
 	const struct nic_persona_info *persona;
 	uint64_t now_ns;

@@ -281,6 +281,20 @@ enum nic_step_result nic_try_step(struct nic *nic, uint64_t now_ns)
 	return result;
 }
 
+/* Relaxed: it says who will look next, and publishes nothing. */
+void nic_lend(struct nic *nic, uint64_t now_ns)
+{
+	__atomic_store_n(&nic->lent_ns, now_ns, __ATOMIC_RELAXED);
+}
+
+bool nic_is_lent(struct nic *nic, uint64_t now_ns)
+{
+	uint64_t lent_ns = __atomic_load_n(&nic->lent_ns, __ATOMIC_RELAXED);
+
+	/* The clock of another thread may be ahead. */
+	return lent_ns && lent_ns + NIC_LENT_NS > now_ns;
+}
+
 uint64_t nic_deadline(struct nic *nic)
 {
 	uint64_t deadline;

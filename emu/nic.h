@@ -271,6 +271,16 @@ enum nic_step_result nic_step(struct nic *nic, uint64_t now_ns);
 /* As nic_step, but IDLE at once if another thread is in the NIC. */
 enum nic_step_result nic_try_step(struct nic *nic, uint64_t now_ns);
 
+/*
+ * A thread of the client polls, and steps the NIC (nic_try_step) as it does:
+ * call this beside the step. For the next NIC_LENT_NS a runner leaves the NIC
+ * to such threads, and peers need not wake it. Any thread; takes no lock.
+ */
+void nic_lend(struct nic *nic, uint64_t now_ns);
+bool nic_is_lent(struct nic *nic, uint64_t now_ns);
+
+enum { NIC_LENT_NS = 100 * 1000 };
+
 /* When the next timer fires, on nic_step's clock; UINT64_MAX if none runs. */
 uint64_t nic_deadline(struct nic *nic);
 
