@@ -32,7 +32,8 @@ struct nic_arrival {
 	uint32_t rkey, len, imm;
 	uint32_t operand_bytes;
 	struct hw_atomic_args atomic;
-	void *memory; /* where a write or atomic goes */
+	void *memory; /* where a write or atomic goes, or its first bytes */
+	uint64_t memory_len;
 };
 
 /* Answer with an AETH syndrome; fatal: the QP goes to ERR behind it. */
@@ -42,6 +43,12 @@ enum nic_arrival_state nic_arrival_nak(struct nic_arrival *a, uint8_t syndrome,
 /* The peer broke a rule: NAK, and the QP goes to ERR. */
 enum nic_arrival_state nic_arrival_refuse(struct nic_arrival *a,
 					  enum hw_nak code, const char *why);
+
+/*
+ * What the packet does to memory: for a write this packet's part, whose place
+ * the first packet told. False: it needs no key.
+ */
+bool nic_arrival_use(struct nic_arrival *a, struct mkey_use *use);
 
 /* The receive WQE in use completes in error, and the peer hears of it. */
 enum nic_arrival_state nic_arrival_fail_recv(struct nic_arrival *a,

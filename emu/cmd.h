@@ -24,7 +24,9 @@ struct cmd {
 	struct nic *nic;
 	const char *name;
 	uint8_t in[CMD_IN_BYTES]; /* a copy: the client may change its own */
-	uint8_t *out;		  /* zeroed, status OK */
+	const uint8_t *tail; /* what is behind it, the client's: read once */
+	size_t tail_len;
+	uint8_t *out; /* zeroed, status OK */
 	size_t out_len;
 };
 
@@ -65,6 +67,9 @@ static inline uint64_t cmd_get64(const struct cmd *cmd, uint32_t base,
 	return hw_get64(cmd->in + base, field);
 }
 
+/* The command takes nothing behind its CMD_IN_BYTES: refuse what is there. */
+bool cmd_no_tail(struct cmd *cmd);
+
 /* The answer to a CREATE command. */
 static inline void cmd_set_number(struct cmd *cmd, uint32_t number)
 {
@@ -98,6 +103,7 @@ bool cmd_query_lag(struct cmd *cmd);
 bool cmd_create_mkey(struct cmd *cmd);
 bool cmd_query_mkey(struct cmd *cmd);
 bool cmd_destroy_mkey(struct cmd *cmd);
+bool cmd_query_special_contexts(struct cmd *cmd);
 bool cmd_create_cq(struct cmd *cmd);
 bool cmd_query_cq(struct cmd *cmd);
 bool cmd_destroy_cq(struct cmd *cmd);

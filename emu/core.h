@@ -29,6 +29,7 @@ enum {
 	NIC_PORT_MTU = 5,     /* IBV_MTU_4096 */
 	NIC_EQS = 64,	      /* event queue numbers that CQs may name */
 	NIC_NOTICES = 256,
+	NIC_NULL_BYTES = 1 << 16, /* one piece of the null key */
 };
 
 /* Doorbell scan: what was rung lately is looked at in every step, the rest a
@@ -60,6 +61,7 @@ struct nic {
 	struct nic_counters counters;
 	struct nic_table pds, uars, umems, mkeys, cqs, qps, rmps;
 	struct nic_pool pool;
+	uint8_t *null_memory; /* zeros to read, then as much to write to */
 	struct wire *wire;
 	struct nic_qp *ready_head, **ready_tail;
 	struct nic_qp *timers;
@@ -108,6 +110,29 @@ void nic_show_qps(struct nic *nic);
  * answer to it, was dropped.
  */
 void nic_notify(struct nic *nic, uint32_t peer, uint32_t qpn, uint32_t psn);
+
+/*
+ * The memory behind the range if its key is the usual one (an MTT key of any
+ * queue pair) and may be used so: nearly always, and in one look. NULL: ask
+ * nic_mkey_piece().
+ */
+static inline void *nic_mkey_direct(const struct nic *nic,
+				    const struct mkey_use *use)
+{
+	const struct nic_mkey *key = nic_table_get(&nic->mkeys, use->key >> 8);
+	uint64_t offset;
+
+	if (!key)
+		return NULL;
+	offset = use->va - key->start;
+	if (key->variant != (uint8_t)use->key || key->pd != use->pd ||
+	    key->qpn != HW_MKC_QPN_ANY || !key->memory ||
+	    (key->access & use->access) != use->access ||
+	    use->va < key->start || offset > key->len ||
+	    use->len > key->len - offset)
+		return NULL;
+	return key->memory + offset;
+}
 
 /* A packet that nobody takes; on a lossless wire its sender is told. */
 void nic_drop(struct nic *nic, const struct nic_packet *packet,

@@ -213,7 +213,8 @@ static bool check_sge(struct walk *w, const struct nic_sge *sge)
 	};
 	const char *why;
 
-	if (!nic_mkey_translate(w->nic, &use, &why))
+	if (!nic_mkey_direct(w->nic, &use) &&
+	    !nic_mkey_check(w->nic, &use, &why))
 		return bad(w, HW_SYND_LOCAL_PROT,
 			   "data segment %u: [0x%llx, +%u) lkey 0x%x: %s",
 			   w->request->sge_count, (unsigned long long)sge->va,

@@ -91,7 +91,9 @@ struct nic *nic_create(const struct nic_config *config)
 	nic = calloc(1, sizeof(*nic));
 	if (!nic)
 		return NULL;
-	if (nic_pool_init(&nic->pool)) {
+	nic->null_memory = calloc(2, NIC_NULL_BYTES);
+	if (!nic->null_memory || nic_pool_init(&nic->pool)) {
+		free(nic->null_memory);
 		free(nic);
 		errno = ENOMEM;
 		return NULL;
@@ -132,6 +134,7 @@ void nic_destroy(struct nic *nic)
 	destroy_queues(nic);
 	nic_mem_free(nic);
 	nic_pool_free(&nic->pool);
+	free(nic->null_memory);
 	pthread_mutex_destroy(&nic->lock);
 	free(nic);
 }

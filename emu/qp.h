@@ -156,6 +156,25 @@ void nic_responder_reset(struct nic *nic, struct nic_qp *qp);
 int nic_scatter(struct nic *nic, struct nic_qp *qp, const struct nic_sge *sge,
 		uint32_t offset, const struct nic_packet *packet);
 
+/* From byte at of the payload on into a range. As nic_scatter, but -EACCES
+ * for a key that refuses. */
+int nic_scatter_range(struct nic *nic, struct mkey_use use,
+		      const struct nic_packet *packet, uint64_t at);
+
+/* Our own bytes into a range. Returns 0 or -EFAULT. */
+int nic_write_range(struct nic *nic, struct mkey_use use, const void *bytes);
+
+/*
+ * gather.c: payload_len bytes of the list, from offset on, into the packet;
+ * the list is long enough. Or a whole range, which sets payload_len. Returns
+ * 0; -EACCES: a key refuses; -EIO: the memory is not there; -ENOMEM.
+ */
+int nic_gather(struct nic *nic, const struct nic_qp *qp,
+	       const struct nic_sge *sge, uint32_t offset,
+	       struct nic_packet *packet);
+int nic_gather_range(struct nic *nic, const struct mkey_use *use,
+		     struct nic_packet *packet, const char **why);
+
 /* completer.c */
 void nic_completer_input(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_packet *packet);

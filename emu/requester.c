@@ -13,7 +13,6 @@
 #include <errno.h>
 
 #include "emu/core.h"
-#include "emu/dma.h"
 
 enum {
 	IN_FLIGHT_MAX = 256, /* requests of one QP */
@@ -287,49 +286,6 @@ static void build_headers(struct nic_qp *qp, const struct nic_request *r,
 	}
 }
 
-/* The part [offset, +len) of the gather list. Returns an error syndrome. */
-static uint8_t gather(struct nic *nic, struct nic_qp *qp,
-		      const struct nic_request *r, uint32_t offset,
-		      struct nic_packet *packet)
-{
-	const struct nic_sge *sge = nic_request_sges(r);
-	uint32_t left = packet->payload_len, copied = 0, len;
-	bool by_reference = left > packet->body_bytes;
-	struct mkey_use use = {
-		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_READ};
-	const char *why;
-	void *memory;
-
-	for (; left; sge++) {
-		if (offset >= sge->len) {
-			offset -= sge->len;
-			continue;
-		}
-		len = sge->len - offset < left ? sge->len - offset : left;
-		use.va = sge->va + offset;
-		use.len = len;
-		use.key = sge->lkey;
-		memory = nic_mkey_translate(nic, &use, &why);
-		if (!memory)
-			return HW_SYND_LOCAL_PROT;
-		if (by_reference) {
-			struct nic_iov *iov = packet->body;
-
-			iov[packet->iov_count].addr = (uintptr_t)memory;
-			iov[packet->iov_count].len = len;
-			iov[packet->iov_count++].kind = NIC_MEM_HOST;
-		} else if (dma_copy((uint8_t *)packet->body + copied, memory,
-				    len)) {
-			nic->counters.dma_faults++;
-			return HW_SYND_LOCAL_PROT;
-		}
-		copied += len;
-		left -= len;
-		offset = 0;
-	}
-	return HW_SYND_NONE;
-}
-
 static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
 			    const struct nic_request *r, uint32_t i,
 			    struct nic_packet *packet)
@@ -342,7 +298,9 @@ static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
 		return HW_SYND_NONE;
 	packet->payload_len = left < qp->mtu ? left : qp->mtu;
 	if (!r->inline_data)
-		return gather(nic, qp, r, offset, packet);
+		return nic_gather(nic, qp, nic_request_sges(r), offset, packet)
+			       ? HW_SYND_LOCAL_PROT
+			       : HW_SYND_NONE;
 	memcpy(packet->body, nic_request_inline(r) + offset,
 	       packet->payload_len);
 	return HW_SYND_NONE;

@@ -277,34 +277,51 @@ static enum nic_arrival_state check_resource(struct nic_arrival *a)
 	return CHK_RKEY;
 }
 
-static enum nic_arrival_state check_rkey(struct nic_arrival *a)
+bool nic_arrival_use(struct nic_arrival *a, struct mkey_use *use)
 {
-	struct mkey_use use = {.va = a->va,
-			       .len = a->len,
-			       .key = a->rkey,
-			       .pd = a->qp->pd,
-			       .qpn = a->qp->number,
-			       .access = MKEY_REMOTE_WRITE};
-	const char *why;
-
+	*use = (struct mkey_use){.pd = a->qp->pd,
+				 .qpn = a->qp->number,
+				 .access = MKEY_REMOTE_WRITE};
 	if (a->op.flags & HW_PKTF_READ)
-		use.access = MKEY_REMOTE_READ;
+		use->access = MKEY_REMOTE_READ;
 	if (a->op.flags & HW_PKTF_ATOMIC)
-		use.access = MKEY_ATOMIC;
+		use->access = MKEY_ATOMIC;
 	if (!(a->op.flags & HW_PKTF_RETH) && !(a->op.flags & HW_PKTF_ATOMIC)) {
 		if (!(a->op.flags & HW_PKTF_WRITE))
-			return EXECUTE; /* a send has no rkey */
+			return false; /* a send has no rkey */
 		/* The key may have gone since the message's first packet. */
-		a->va = use.va = a->qp->resp.va;
-		a->rkey = use.key = a->qp->resp.rkey;
+		a->va = a->qp->resp.va;
+		a->rkey = a->qp->resp.rkey;
 		a->len = a->packet->payload_len;
-		use.len = a->len;
 	}
-	if (!use.len)
-		return EXECUTE; /* IBTA C9-88: nothing to protect */
-	a->memory = nic_mkey_translate(a->nic, &use, &why);
-	return a->memory ? EXECUTE
-			 : nic_arrival_refuse(a, HW_NAK_REMOTE_ACCESS, why);
+	use->va = a->va;
+	use->key = a->rkey;
+	use->len = a->len;
+	return use->len; /* IBTA C9-88: of no bytes, nothing to protect */
+}
+
+/* Behind a key that is not the usual one. */
+static enum nic_arrival_state check_pieces(struct nic_arrival *a,
+					   const struct mkey_use *use)
+{
+	const char *why;
+
+	a->memory = nic_mkey_piece(a->nic, use, &a->memory_len, &why);
+	if (a->memory &&
+	    (a->memory_len == use->len || nic_mkey_check(a->nic, use, &why)))
+		return EXECUTE;
+	return nic_arrival_refuse(a, HW_NAK_REMOTE_ACCESS, why);
+}
+
+static enum nic_arrival_state check_rkey(struct nic_arrival *a)
+{
+	struct mkey_use use;
+
+	if (!nic_arrival_use(a, &use))
+		return EXECUTE;
+	a->memory = nic_mkey_direct(a->nic, &use);
+	a->memory_len = use.len;
+	return a->memory ? EXECUTE : check_pieces(a, &use);
 }
 
 /* ----------------------------------------------------------- completion */

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #include "emu/core.h"
-#include "emu/dma.h"
 
 void nic_responder_reset(struct nic *nic, struct nic_qp *qp)
 {
@@ -144,30 +143,18 @@ static bool read_payload(struct nic *nic, struct nic_qp *qp,
 			       .pd = qp->pd,
 			       .qpn = qp->number,
 			       .access = MKEY_REMOTE_READ};
-	struct nic_iov *iov = packet->body;
 	const char *why;
-	void *memory;
+	int ret;
 
 	if (!use.len)
 		return true;
-	memory = nic_mkey_translate(nic, &use, &why);
-	if (!memory) {
-		late_refusal(nic, qp, rd, HW_NAK_REMOTE_ACCESS, why);
-		return false;
-	}
-	packet->payload_len = (uint32_t)use.len;
-	if (use.len > packet->body_bytes) {
-		iov->addr = (uintptr_t)memory;
-		iov->len = (uint32_t)use.len;
-		iov->kind = NIC_MEM_HOST;
-		packet->iov_count = 1;
-	} else if (dma_copy(packet->body, memory, use.len)) {
-		nic->counters.dma_faults++;
-		late_refusal(nic, qp, rd, HW_NAK_REMOTE_OP,
-			     "the memory is not mapped any more");
-		return false;
-	}
-	return true;
+	ret = nic_gather_range(nic, &use, packet, &why);
+	if (!ret)
+		return true;
+	late_refusal(nic, qp, rd,
+		     ret == -EACCES ? HW_NAK_REMOTE_ACCESS : HW_NAK_REMOTE_OP,
+		     why);
+	return false;
 }
 
 static uint8_t read_opcode(const struct nic_responder *resp,

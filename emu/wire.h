@@ -85,6 +85,13 @@ struct wire_ops {
 		       struct nic_packet **packet);
 
 	/*
+	 * Give a reserved packet a body with room for so many bytes of
+	 * payload, at most the MTU. Returns 0 or -ENOMEM. A wire whose packets
+	 * have that room anyway needs none.
+	 */
+	int (*enlarge)(struct nic_packet *packet, uint32_t bytes);
+
+	/*
 	 * Requires: header, payload and src_qpn are filled in. Pieces of
 	 * memory stay valid until the packet is acknowledged. header_len 0
 	 * takes the reservation back: nothing is delivered.

@@ -108,6 +108,28 @@ static void inbox_enter(struct inbox *inbox)
 		sched_yield();
 }
 
+/* As it was made. */
+static void reset_body(struct cell *cell)
+{
+	if (cell->packet.body != cell->body)
+		free(cell->packet.body);
+	cell->packet.body = cell->body;
+	cell->packet.body_bytes = WIRE_BODY_BYTES;
+}
+
+/* The receiver reads it before it gives the cell back; until that is used
+ * again the memory stays. */
+static int loop_enlarge(struct nic_packet *packet, uint32_t bytes)
+{
+	void *body = malloc(bytes);
+
+	if (!body)
+		return -ENOMEM;
+	packet->body = body;
+	packet->body_bytes = bytes;
+	return 0;
+}
+
 /* On success the inbox is ours until commit. */
 static int loop_reserve(struct wire *wire, uint32_t peer,
 			struct nic_packet **packet)
@@ -125,6 +147,8 @@ static int loop_reserve(struct wire *wire, uint32_t peer,
 	    CELLS)
 		goto leave;
 	*packet = &inbox->cells[inbox->head % CELLS].packet;
+	if ((*packet)->body_bytes != WIRE_BODY_BYTES)
+		reset_body(&inbox->cells[inbox->head % CELLS]);
 	return 0;
 leave:
 	inbox_leave(inbox);
@@ -275,9 +299,12 @@ static void loop_detach(struct wire *wire)
 {
 	struct wire_loop *loop = loop_of(wire);
 	struct inbox *inbox = loop->inbox;
+	unsigned i;
 
 	inbox_enter(inbox);
 	__atomic_store_n(&inbox->nic, NULL, __ATOMIC_SEQ_CST);
+	for (i = 0; i < CELLS; i++)
+		reset_body(&inbox->cells[i]);
 	free(inbox->cells);
 	inbox->cells = NULL;
 	inbox_leave(inbox);
@@ -296,6 +323,7 @@ static const struct wire_ops loop_ops = {
 	.mtu = LOOP_MTU,
 	.resolve = loop_resolve,
 	.reserve = loop_reserve,
+	.enlarge = loop_enlarge,
 	.commit = loop_commit,
 	.poll = loop_poll,
 	.pull = loop_pull,
@@ -317,7 +345,7 @@ static struct inbox *inbox_create(struct nic *nic)
 	}
 	for (i = 0; i < CELLS; i++) {
 		inbox->cells[i].packet.body = inbox->cells[i].body;
-		inbox->cells[i].packet.body_bytes = WIRE_BODY_BYTES;
+		reset_body(&inbox->cells[i]);
 	}
 	inbox->nic = nic;
 	return inbox;

@@ -5,6 +5,8 @@
  */
 #include "layout/compare.h"
 #include "layout/rdma_core.h"
+#include "hw/cmd_mkey.h"
+#include "hw/umr.h"
 #include "hw/wqe.h"
 #include "hw/wqe_opcode.h"
 
@@ -42,6 +44,105 @@ static void test_wqe_main_segments_have_the_fields_of_mlx5dv(void **state)
 	SAME(addr);
 #undef OURS
 #undef THEIRS
+}
+
+static void test_umr_segments_have_the_fields_of_mlx5dv(void **state)
+{
+	(void)state;
+#define OURS   hw_umr_ctrl
+#define THEIRS mlx5_wqe_umr_ctrl_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(flags);
+	T_SAME_FIELD(struct OURS, octwords, struct THEIRS, klm_octowords);
+	T_SAME_FIELD(struct OURS, offset_15_0, struct THEIRS,
+		     translation_offset);
+	T_SAME_FIELD(struct OURS, mask, struct THEIRS, mkey_mask);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_klm
+#define THEIRS mlx5_wqe_umr_klm_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(byte_count);
+	SAME(mkey);
+	SAME(address);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_repeat_head
+#define THEIRS mlx5_wqe_umr_repeat_block_seg
+	SAME(byte_count);
+	SAME(op);
+	SAME(repeat_count);
+	T_SAME_FIELD(struct OURS, rsvd12, struct THEIRS, reserved);
+	T_SAME_FIELD(struct OURS, num_entries, struct THEIRS, num_ent);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_repeat_entry
+#define THEIRS mlx5_wqe_umr_repeat_ent_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(stride);
+	SAME(byte_count);
+	T_SAME_FIELD(struct OURS, mkey, struct THEIRS, memkey);
+	T_SAME_FIELD(struct OURS, address, struct THEIRS, va);
+#undef OURS
+#undef THEIRS
+	assert_int_equal(sizeof(struct mlx5_wqe_mkey_context_seg),
+			 HW_MKC_BYTES);
+}
+
+static void test_umr_bits_are_those_of_mlx5dv(void **state)
+{
+	(void)state;
+#define FLAG(ours, theirs)                                                     \
+	assert_int_equal(HW_UMR_##ours, MLX5_WQE_UMR_CTRL_FLAG_##theirs)
+#define MASK(ours, theirs)                                                     \
+	assert_int_equal(HW_UMR_##ours, MLX5_WQE_UMR_CTRL_MKEY_MASK_##theirs)
+	FLAG(INLINE, INLINE);
+	FLAG(MUST_BE_FREE, CHECK_FREE);
+	FLAG(OFFSET, TRNSLATION_OFFSET);
+	FLAG(CHECK_QPN, CHECK_QPN);
+	MASK(LEN, LEN);
+	MASK(START_ADDR, START_ADDR);
+	MASK(SIG_ERR, SIG_ERR);
+	MASK(BSF_EN, BSF_ENABLE);
+	MASK(MKEY, MKEY);
+	MASK(QPN, QPN);
+	MASK(LW, ACCESS_LOCAL_WRITE);
+	MASK(RR, ACCESS_REMOTE_READ);
+	MASK(RW, ACCESS_REMOTE_WRITE);
+	MASK(A, ACCESS_ATOMIC);
+	MASK(FREE, FREE);
+#undef FLAG
+#undef MASK
+}
+
+/* The context of a UMR WQE is the mkc of the mailboxes. */
+static void test_the_umr_context_is_an_mkc(void **state)
+{
+	struct mlx5_wqe_mkey_context_seg theirs;
+	uint8_t *mkc = (uint8_t *)&theirs;
+	(void)state;
+
+	memset(&theirs, 0, sizeof(theirs));
+	hw_set(mkc, HW_MKC_FREE, 1);
+	hw_set(mkc, HW_MKC_LW, 1);
+	hw_set(mkc, HW_MKC_A, 1);
+	hw_set(mkc, HW_MKC_QPN, 0x123456);
+	hw_set(mkc, HW_MKC_MKEY_7_0, 0x78);
+	hw_set(mkc, HW_MKC_PD, 0xabcdef);
+	hw_set64(mkc, HW_MKC_START_ADDR, 0x1122334455667788);
+	hw_set64(mkc, HW_MKC_LEN, 0x99);
+	hw_set(mkc, HW_MKC_TRANSLATIONS_SIZE, 0x88);
+	hw_set(mkc, HW_MKC_LOG_PAGE_SIZE, 12);
+	assert_int_equal(theirs.free, MLX5_WQE_MKEY_CONTEXT_FREE);
+	assert_int_equal(theirs.access_flags,
+			 MLX5_WQE_MKEY_CONTEXT_ACCESS_FLAGS_LOCAL_WRITE |
+				 MLX5_WQE_MKEY_CONTEXT_ACCESS_FLAGS_ATOMIC);
+	assert_int_equal(be32toh(theirs.qpn_mkey), 0x12345678);
+	assert_int_equal(be32toh(theirs.flags_pd), 0xabcdef);
+	assert_int_equal(be64toh(theirs.start_addr), 0x1122334455667788);
+	assert_int_equal(be64toh(theirs.len), 0x99);
+	assert_int_equal(be32toh(theirs.translations_octword_size), 0x88);
+	assert_int_equal(theirs.log_page_size, 12);
 }
 
 static void test_wqe_other_segments_have_the_fields_of_mlx5dv(void **state)
@@ -247,6 +348,9 @@ int main(void)
 			test_wqe_main_segments_have_the_fields_of_mlx5dv),
 		cmocka_unit_test(
 			test_wqe_other_segments_have_the_fields_of_mlx5dv),
+		cmocka_unit_test(test_umr_segments_have_the_fields_of_mlx5dv),
+		cmocka_unit_test(test_umr_bits_are_those_of_mlx5dv),
+		cmocka_unit_test(test_the_umr_context_is_an_mkc),
 		cmocka_unit_test(test_wqe_constants_are_those_of_mlx5dv),
 		cmocka_unit_test(test_wqe_ctrl_encodes_as_mlx5dv_set_ctrl_seg),
 		cmocka_unit_test(test_wqe_data_encodes_as_mlx5dv_set_data_seg),

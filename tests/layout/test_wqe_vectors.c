@@ -5,6 +5,7 @@
  * atomics, WAIT, DUMP), as gpunetio and NVSHMEM post them.
  */
 #include "layout/compare.h"
+#include "hw/umr.h"
 #include "hw/wqe.h"
 #include "hw/wqe_opcode.h"
 
@@ -249,9 +250,54 @@ static void test_wqe_opcode_table_knows_each_opcode(void **state)
 	assert_int_equal(row, sizeof(rows) / sizeof(rows[0]));
 }
 
+static void test_umr_control_example(void **state)
+{
+	struct hw_umr_ctrl_info in = {
+		.flags = HW_UMR_INLINE | HW_UMR_MUST_BE_FREE | HW_UMR_OFFSET,
+		.octwords = 4,
+		.mask = HW_UMR_LEN | HW_UMR_START_ADDR | HW_UMR_MKEY |
+			HW_UMR_FREE,
+	};
+	struct hw_umr_ctrl ctrl = hw_umr_ctrl_encode(&in);
+	(void)state;
+
+	ASSERT_HEX(ctrl, "b0 00 00 00  00 04 00 00  00 00 00 00  20 00 20 41 "
+			 "00 00 00 00  00 00 00 00  00 00 00 00  00 00 00 00 "
+			 "00 00 00 00  00 00 00 00  00 00 00 00  00 00 00 00");
+}
+
+/* The extended offset: its low half stands before its high half. */
+static void test_umr_offset_has_48_bits(void **state)
+{
+	struct hw_umr_ctrl_info in = {.offset = 0x112233445566};
+	struct hw_umr_ctrl ctrl = hw_umr_ctrl_encode(&in);
+	(void)state;
+
+	ASSERT_HEX(ctrl, "00 00 00 00  00 00 55 66  00 00 00 00  00 00 00 00 "
+			 "11 22 33 44  00 00 00 00  00 00 00 00  00 00 00 00 "
+			 "00 00 00 00  00 00 00 00  00 00 00 00  00 00 00 00");
+	assert_int_equal(hw_umr_ctrl_decode(&ctrl).offset, 0x112233445566);
+}
+
+static void test_list_entry_examples(void **state)
+{
+	struct hw_klm klm = hw_klm_encode(4096, 0x1840, 0x7f00ab000000);
+	struct hw_repeat_head head = hw_repeat_head_encode(8, 16, 1);
+	struct hw_repeat_entry entry =
+		hw_repeat_entry_encode(64, 8, 0x1840, 0x7f00ab000000);
+	(void)state;
+
+	ASSERT_HEX(klm, "00 00 10 00  00 00 18 40  00 00 7f 00  ab 00 00 00");
+	ASSERT_HEX(head, "00 00 00 08  00 00 04 00  00 00 00 10  00 00 00 01");
+	ASSERT_HEX(entry, "00 40 00 08  00 00 18 40  00 00 7f 00  ab 00 00 00");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_umr_control_example),
+		cmocka_unit_test(test_umr_offset_has_48_bits),
+		cmocka_unit_test(test_list_entry_examples),
 		cmocka_unit_test(test_wqe_ctrl_example),
 		cmocka_unit_test(test_wqe_ctrl_keeps_ds_out_of_the_qp_number),
 		cmocka_unit_test(test_wqe_raddr_example),

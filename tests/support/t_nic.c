@@ -297,6 +297,7 @@ static void fill_qpc(struct t_qp *qp, uint8_t *qpc,
 	hw_set(qpc, HW_QPC_LOG_RQ_SIZE, options->log_rq_size);
 	hw_set(qpc, HW_QPC_LOG_RQ_STRIDE, options->log_rq_stride);
 	hw_set(qpc, HW_QPC_LOG_SQ_SIZE, options->log_sq_size);
+	hw_set(qpc, HW_QPC_RLKY, options->reserved_lkey);
 	hw_set(qpc, HW_QPC_UAR_PAGE, qp->uar_index);
 	hw_set(qpc, HW_QPC_SEND_DBR_MODE, options->no_dbr);
 	hw_set(qpc, HW_QPC_USER_INDEX, options->user_index);

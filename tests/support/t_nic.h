@@ -145,6 +145,7 @@ struct t_qp_options {
 	uint32_t rmpn;
 	uint32_t user_index;
 	bool no_dbr;
+	bool reserved_lkey;
 	uint32_t share_uar; /* page index of another QP, with its page */
 	uint8_t *share_uar_page;
 };
