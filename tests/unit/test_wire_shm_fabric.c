@@ -191,7 +191,7 @@ static void test_another_version_is_refused_and_both_named(void **state)
 	write_fabric_file(f, file, sizeof(file));
 	assert_int_equal(open_and_close(f, f->dir), -EPROTO);
 	assert_non_null(strstr(f->text, "version 77"));
-	assert_non_null(strstr(f->text, "version 1"));
+	assert_non_null(strstr(f->text, "version 2"));
 	file[8] = SHM_VERSION;
 	write_fabric_file(f, file, sizeof(file));
 	assert_int_equal(open_and_close(f, f->dir), 0);
