@@ -13,8 +13,9 @@ int nic_scatter(struct nic *nic, struct nic_qp *qp, const struct nic_sge *sge,
 		uint32_t offset, const struct nic_packet *packet)
 {
 	uint32_t left = packet->payload_len, at = 0;
-	struct mkey_use use = {
-		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_WRITE};
+	struct mkey_use use = {.pd = qp->key_pd,
+			       .qpn = qp->number,
+			       .access = MKEY_LOCAL_WRITE};
 	struct nic_mem dst = {.kind = NIC_MEM_HOST};
 	const char *why;
 	int ret;
