@@ -30,6 +30,7 @@ struct nic_arrival {
 	struct hw_pkt_op op;
 	uint64_t va;
 	uint32_t rkey, len, imm;
+	uint32_t xrc_srqn;
 	uint32_t operand_bytes;
 	struct hw_atomic_args atomic;
 	void *memory; /* where a write or atomic goes, or its first bytes */
@@ -55,6 +56,16 @@ enum nic_arrival_state nic_arrival_fail_recv(struct nic_arrival *a,
 					     uint16_t wqe_counter,
 					     uint8_t syndrome,
 					     enum hw_nak code);
+
+/*
+ * Services without acknowledgements (responder_unacked.c): the first check; and
+ * what stands for every refusal, the message being forgotten without a word.
+ */
+enum nic_arrival_state nic_arrival_check_unacked(struct nic_arrival *a);
+enum nic_arrival_state nic_arrival_drop(struct nic_arrival *a, const char *why);
+
+/* Complete the receive WQE; a CQ that has no room fails the QP. */
+void nic_arrival_complete_recv(struct nic_arrival *a, struct hw_cqe_info *info);
 
 /* A write with immediate uses up a receive WQE without its buffers. */
 int nic_arrival_skip_recv(struct nic_arrival *a, uint16_t *wqe_counter);

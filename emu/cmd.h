@@ -82,6 +82,9 @@ bool cmd_no_resources(struct cmd *cmd, const char *what);
 /* Does the PD exist? */
 bool cmd_pd_exists(struct nic *nic, uint32_t pd);
 
+/* Does the XRC domain? */
+bool cmd_xrcd_exists(struct nic *nic, uint32_t xrcd);
+
 /*
  * A piece of a umem that a mailbox names: [offset, +len) must lie inside.
  * Returns its umem, or NULL after refusing.
@@ -115,10 +118,13 @@ bool cmd_init2init(struct cmd *cmd);
 bool cmd_init2rtr(struct cmd *cmd);
 bool cmd_rtr2rts(struct cmd *cmd);
 bool cmd_rts2rts(struct cmd *cmd);
+bool cmd_sqerr2rts(struct cmd *cmd);
 bool cmd_2err(struct cmd *cmd);
 bool cmd_2rst(struct cmd *cmd);
 bool cmd_create_rmp(struct cmd *cmd);
 bool cmd_query_rmp(struct cmd *cmd);
 bool cmd_destroy_rmp(struct cmd *cmd);
+bool cmd_alloc_xrcd(struct cmd *cmd);
+bool cmd_dealloc_xrcd(struct cmd *cmd);
 
 #endif

@@ -92,6 +92,7 @@ static bool post(struct nic *nic, struct nic_qp *qp,
 /* Take the oldest request off the list and complete it. */
 static void complete_head(struct nic *nic, struct nic_qp *qp)
 {
+	enum hw_qp_state failed = qp->acked ? HW_QP_ERR : HW_QP_SQER;
 	struct nic_sq *sq = &qp->sq;
 	struct nic_request *r = sq->head;
 	bool posted;
@@ -108,10 +109,11 @@ static void complete_head(struct nic *nic, struct nic_qp *qp)
 	if (r->syndrome) {
 		nic_log(nic, NIC_LOG_ERROR,
 			"QP 0x%x WQE 0x%04x completes with syndrome 0x%02x "
-			"%s; the QP goes to ERR",
+			"%s; the QP goes to %s",
 			qp->number, r->wqe_index, r->syndrome,
-			hw_syndrome_name(r->syndrome));
-		nic_qp_set_state(nic, qp, HW_QP_ERR);
+			hw_syndrome_name(r->syndrome),
+			nic_qp_state_name((uint8_t)failed));
+		nic_qp_set_state(nic, qp, failed);
 	} else if (!posted) {
 		nic_qp_fail(nic, qp, NIC_EVENT_QP_FATAL);
 	}
@@ -506,7 +508,7 @@ void nic_completer_input(struct nic *nic, struct nic_qp *qp,
 			nic_qp_set_ack_timer(nic, qp);
 		return;
 	}
-	if (bth.opcode == HW_PKT_ACK)
+	if (hw_pkt_rc_opcode(bth.opcode) == HW_PKT_ACK)
 		ack_packet(nic, qp, bth.psn, syndrome);
 	else
 		data_packet(nic, qp, bth.psn, packet);

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "emu/path.h"
 #include "emu/qp.h"
 #include "emu/table.h"
 #include "emu/trace.h"
@@ -27,7 +28,8 @@ const struct nic_persona_info *nic_persona_info(enum nic_persona persona);
 enum {
 	NIC_LOG_MAX_MSG = 30, /* 1 GiB; UCX insists on it */
 	NIC_PORT_MTU = 5,     /* IBV_MTU_4096 */
-	NIC_EQS = 64,	      /* event queue numbers that CQs may name */
+	NIC_LOG_MAX_XRCD = 16,
+	NIC_EQS = 64, /* event queue numbers that CQs may name */
 	NIC_NOTICES = 256,
 	NIC_NULL_BYTES = 1 << 16, /* one piece of the null key */
 };
@@ -59,10 +61,11 @@ struct nic {
 	uint64_t now_ns;
 	uint64_t trace_mask;
 	struct nic_counters counters;
-	struct nic_table pds, uars, umems, mkeys, cqs, qps, rmps;
+	struct nic_table pds, uars, umems, mkeys, cqs, qps, rmps, xrcds;
 	struct nic_pool pool;
 	uint8_t *null_memory; /* zeros to read, then as much to write to */
 	struct wire *wire;
+	struct nic_path paths[NIC_PATHS];
 	struct nic_qp *ready_head, **ready_tail;
 	struct nic_qp *timers;
 	uint64_t next_timer; /* no timer fires before it */

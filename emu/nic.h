@@ -342,6 +342,7 @@ void nic_query_port(struct nic *nic, struct nic_port *port);
 	X(packets_dropped) /* malformed, or nobody to take them */             \
 	X(duplicate_request)                                                   \
 	X(out_of_sequence)                                                     \
+	X(out_of_buffer)     /* UC, UD: lost for want of a receive WQE */      \
 	X(packet_seq_err)    /* NAK "PSN sequence" received */                 \
 	X(rnr_nak_retry_err) /* RNR NAK received */                            \
 	X(local_ack_timeout_err)                                               \
@@ -360,7 +361,7 @@ void nic_get_counters(struct nic *nic, struct nic_counters *counters);
 
 /* Objects that exist now: "QPs 2, CQs 2, ..." for device listings. */
 struct nic_usage {
-	uint32_t pds, uars, umems, mkeys, cqs, qps, rmps;
+	uint32_t pds, uars, umems, mkeys, cqs, qps, rmps, xrcds;
 };
 
 void nic_get_usage(struct nic *nic, struct nic_usage *usage);

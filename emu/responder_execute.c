@@ -79,6 +79,10 @@ static enum nic_arrival_state execute_send(struct nic_arrival *a)
 	struct nic_recv *recv = &a->qp->resp.recv;
 	int ret;
 
+	if (a->packet->payload_len > a->qp->msg_max - recv->offset)
+		return nic_arrival_refuse(
+			a, HW_NAK_INVALID_REQ,
+			"the message is longer than 2^qpc.log_msg_max");
 	if (a->packet->payload_len > recv->total_len - recv->offset)
 		return nic_arrival_fail_recv(a, recv->wqe_counter,
 					     HW_SYND_LOCAL_LENGTH,
@@ -114,9 +118,10 @@ static struct nic_response *add_response(struct nic_arrival *a)
 
 static enum nic_arrival_state execute_atomic(struct nic_arrival *a)
 {
+	uint8_t opcode = hw_pkt_rc_opcode(a->bth.opcode);
 	struct dma_atomic op = {
-		.compare_swap = a->bth.opcode == HW_PKT_CMP_SWAP ||
-				a->bth.opcode == HW_PKT_MASKED_CS,
+		.compare_swap =
+			opcode == HW_PKT_CMP_SWAP || opcode == HW_PKT_MASKED_CS,
 		.operand = a->atomic.swap_add,
 		.compare = a->atomic.compare,
 		.swap_mask = a->atomic.swap_mask,

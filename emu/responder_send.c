@@ -35,7 +35,7 @@ static void set_headers(struct nic_qp *qp, uint8_t opcode, uint32_t psn,
 			uint8_t syndrome, struct nic_packet *packet)
 {
 	struct hw_bth_info bth = {
-		.opcode = opcode,
+		.opcode = opcode | qp->service,
 		.pkey = HW_PKEY_DEFAULT,
 		.qpn = qp->remote_qpn,
 		.psn = psn,
@@ -130,6 +130,16 @@ static void late_refusal(struct nic *nic, struct nic_qp *qp,
 	resp->rd_next = resp->rd_pi;
 }
 
+/* An XRC read was checked with the PD of its SRQ; by now another one may be
+ * in use. */
+static uint32_t read_pd(struct nic *nic, const struct nic_qp *qp,
+			const struct nic_response *rd)
+{
+	const struct nic_mkey *key = nic_mkey_get(nic, rd->rkey >> 8);
+
+	return qp->service == HW_PKT_XRC && key ? key->pd : qp->key_pd;
+}
+
 /* Fill in the read data of the current packet. False: refused. */
 static bool read_payload(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_response *rd,
@@ -140,7 +150,7 @@ static bool read_payload(struct nic *nic, struct nic_qp *qp,
 	struct mkey_use use = {.va = rd->va + offset,
 			       .len = left < qp->mtu ? left : qp->mtu,
 			       .key = rd->rkey,
-			       .pd = qp->pd,
+			       .pd = read_pd(nic, qp, rd),
 			       .qpn = qp->number,
 			       .access = MKEY_REMOTE_READ};
 	const char *why;

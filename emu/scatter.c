@@ -33,8 +33,9 @@ int nic_scatter(struct nic *nic, struct nic_qp *qp, const struct nic_sge *sge,
 		uint32_t offset, const struct nic_packet *packet)
 {
 	uint32_t left = packet->payload_len;
-	struct mkey_use use = {
-		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_WRITE};
+	struct mkey_use use = {.pd = qp->key_pd,
+			       .qpn = qp->number,
+			       .access = MKEY_LOCAL_WRITE};
 	int ret;
 
 	for (; left; sge++) {

@@ -126,6 +126,7 @@ static void fill_packet(struct wire_shm *shm, const struct shm_record *record,
 	packet->header_len = record->header_len;
 	packet->payload_len = record->payload_len;
 	packet->src_qpn = record->src_qpn;
+	packet->route = record->route;
 	/* Lost: not bytes, but something to pull, and pull() then fails. */
 	shm->in_lost = record->flags & SHM_RECORD_LOST;
 	packet->iov_count = shm->in_lost;

@@ -120,6 +120,7 @@ enum hw_qp_st {
 	HW_QP_ST_RC = 0x0,
 	HW_QP_ST_UC = 0x1,
 	HW_QP_ST_UD = 0x2,
+	HW_QP_ST_XRC = 0x3,
 	HW_QP_ST_DCI = 0x5,
 };
 

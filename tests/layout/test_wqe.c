@@ -321,6 +321,53 @@ static void test_wqe_address_vector_lies_as_mlx5dv_set_dgram_seg(void **state)
 	}
 }
 
+static void test_wqe_address_vector_encodes_as_libmlx5(void **state)
+{
+	struct t_rng random = t_random_start("datagram");
+	(void)state;
+
+	for (int i = 0; i < T_ROUNDS; i++) {
+		struct hw_wqe_av_info in = {
+			.qkey = t_random_32(&random),
+			.qpn = t_random_32(&random) & 0xffffff,
+			.rlid = t_random_16(&random),
+			.stat_rate = t_random_8(&random) & 15,
+			.sl = t_random_8(&random) & 15,
+			.fl_mlid = t_random_8(&random),
+			.ext = t_random_8(&random) & 1,
+		};
+		uint8_t none[16] = {0};
+		struct mlx5_wqe_datagram_seg expected = {0};
+		struct hw_wqe_av_info out;
+		struct hw_wqe_av av;
+
+		if (in.ext) {
+			in.grh = t_random_8(&random) & 1;
+			in.flow_label = t_random_32(&random) & 0xfffff;
+			in.sgid_index = t_random_8(&random);
+			in.tclass = t_random_8(&random);
+			in.hop_limit = t_random_8(&random);
+			t_random_bytes(&random, in.rmac, sizeof(in.rmac));
+			t_random_bytes(&random, in.rgid, sizeof(in.rgid));
+		}
+		mlx5dv_set_dgram_seg(
+			&expected, (uint64_t)in.qkey << 32, in.qpn, in.ext,
+			(uint8_t)(in.stat_rate << 4 | in.sl), in.fl_mlid,
+			in.rlid, in.ext ? in.rmac : none, in.tclass,
+			in.hop_limit,
+			(uint32_t)in.grh << 30 | (uint32_t)in.sgid_index << 20 |
+				in.flow_label,
+			in.ext ? in.rgid : none);
+		av = hw_wqe_av_encode(&in);
+		assert_memory_equal(&av, &expected, sizeof(av));
+		if (!in.ext) /* who reads it must not look there */
+			memset((uint8_t *)&av + HW_AV_COMPACT_BYTES, 0xff,
+			       sizeof(av) - HW_AV_COMPACT_BYTES);
+		out = hw_wqe_av_decode(&av);
+		assert_memory_equal(&in, &out, sizeof(in));
+	}
+}
+
 static void test_wqe_opcodes_are_those_of_mlx5dv(void **state)
 {
 	(void)state;
@@ -357,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_wqe_raddr_atomic_inline_encode_as_mlx5dv),
 		cmocka_unit_test(
 			test_wqe_address_vector_lies_as_mlx5dv_set_dgram_seg),
+		cmocka_unit_test(test_wqe_address_vector_encodes_as_libmlx5),
 		cmocka_unit_test(test_wqe_opcodes_are_those_of_mlx5dv),
 	};
 

@@ -156,6 +156,27 @@ test_wqe_masked_atomics_carry_the_operand_size_in_opmod(void **state)
 	ASSERT_HEX(ctrl, "09 00 02 14  00 00 11 05  00 00 00 00  00 00 00 00");
 }
 
+static void test_wqe_address_vector_example(void **state)
+{
+	struct hw_wqe_av_info in = {
+		.qkey = 0x11111111, .qpn = 0x51, .sl = 3, .rlid = 7};
+	struct hw_wqe_av av = hw_wqe_av_encode(&in);
+	(void)state;
+
+	t_assert_hex(&av, HW_AV_COMPACT_BYTES,
+		     "11 11 11 11  00 00 00 00  00 00 00 51  03 00 00 07");
+}
+
+/* Not in an installed header; struct mlx5_wqe_xrc_seg of rdma-core's wqe.h. */
+static void test_wqe_xrc_example(void **state)
+{
+	struct hw_wqe_xrc xrc = hw_wqe_xrc_encode(0x12);
+	(void)state;
+
+	t_assert_hex(&xrc, sizeof(xrc),
+		     "00 00 00 12  00 00 00 00  00 00 00 00  00 00 00 00");
+}
+
 static void test_wqe_wait_example(void **state)
 {
 	struct hw_wqe_wait wait = hw_wqe_wait_encode(5, 0x23);
@@ -311,6 +332,8 @@ int main(void)
 		cmocka_unit_test(test_wqe_masked_cs_8_bytes),
 		cmocka_unit_test(
 			test_wqe_masked_atomics_carry_the_operand_size_in_opmod),
+		cmocka_unit_test(test_wqe_address_vector_example),
+		cmocka_unit_test(test_wqe_xrc_example),
 		cmocka_unit_test(test_wqe_wait_example),
 		cmocka_unit_test(test_wqe_dump_reads_one_data_segment),
 		cmocka_unit_test(test_wqe_occupies_whole_basic_blocks),
