@@ -137,6 +137,10 @@ void nic_wait_abort(struct nic *nic, const struct nic_cq *cq);
 bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 		 uint32_t ds, struct nic_request *request);
 
+/* umr.c: change a key as the request says; an error syndrome, or 0. */
+uint8_t nic_umr(struct nic *nic, const struct nic_qp *qp,
+		const struct nic_request *request);
+
 /* requester.c: send; true if there is more to do now. */
 bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget);
 void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp);
