@@ -42,6 +42,7 @@ int __fxstatat64(int version, int dir, const char *path, struct stat64 *st,
 ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_t room);
 ssize_t __readlinkat_chk(int dir, const char *path, char *buf, size_t size,
 			 size_t room);
+_Noreturn void __chk_fail(void);
 char *__realpath_chk(const char *path, char *resolved, size_t room);
 
 /* A call that this C library lacks is NULL. */
