@@ -38,4 +38,13 @@ else()
   target_link_libraries(belfry-uverbs PRIVATE LibEv::LibEv)
 endif()
 
+# A library with the address sanitizer needs its runtime loaded first, also
+# into programs that have none.
+set(BELFRY_PRELOAD_FIRST "")
+if(BELFRY_SANITIZE MATCHES "address" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libasan.so
+                  OUTPUT_VARIABLE runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
+  get_filename_component(BELFRY_PRELOAD_FIRST "${runtime}" REALPATH)
+endif()
+
 install(TARGETS belfry-uverbs LIBRARY DESTINATION lib/belfry)

@@ -430,7 +430,7 @@ static void write_device(struct tree *t, unsigned index)
 	struct uv_device *device = uv_device_get(index);
 	struct uv_device_info info;
 	struct tree bus, pci;
-	char address[16];
+	char address[24];
 
 	if (!device) {
 		check(t, -1);

@@ -10,8 +10,8 @@ unset BELFRY_NICS BELFRY_PERSONA BELFRY_LINK BELFRY_DETECT BELFRY_LOG \
 
 case ${BELFRY_SANITIZE:-} in
 *thread*)
-	echo "skipped: programs that were not built with the thread sanitizer" \
-		"cannot load a library that was"
+	echo "skipped: the thread sanitizer's runtime must come before every" \
+		"preloaded library that uses it"
 	exit 77
 	;;
 *address*)

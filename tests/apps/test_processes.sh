@@ -54,8 +54,11 @@ pids=
 run -- "$program" paths
 check_empty "a terminated process"
 
-# A list of the program's own stays, in front.
-preload=$(LD_PRELOAD=libdl.so.2 run -- sh -c 'echo $LD_PRELOAD')
-[ "${preload#libdl.so.2:}" != "$preload" ] || fail "LD_PRELOAD is $preload"
 nested=$(run -- "$belfry" run -- sh -c 'echo $LD_PRELOAD')
 [ "$(echo "$nested" | grep -o libbelfry | wc -l)" = 1 ] || fail "$nested"
+
+# A list of the program's own stays, in front; a sanitizer would have to be
+# in front of it.
+[ -z "${BELFRY_SANITIZE:-}" ] || exit 0
+preload=$(LD_PRELOAD=libdl.so.2 run -- sh -c 'echo $LD_PRELOAD')
+[ "${preload#libdl.so.2:}" != "$preload" ] || fail "LD_PRELOAD is $preload"
