@@ -288,9 +288,7 @@ __attribute__((constructor)) static void begin(void)
 	(void)uv_fd_mine();
 	uv_config();
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-	uv_enter();
 	uv_former_image_gone();
-	uv_leave();
 }
 
 static void leave(struct uv_device *device)

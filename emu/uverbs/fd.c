@@ -122,7 +122,7 @@ static struct uv_fd_entry **find_slot(int fd)
 static struct uv_fd_entry **make_slot(int fd)
 {
 	struct uv_fd_entry **slot = find_slot(fd), **none = NULL, **chunk;
-	const size_t size = CHUNK * sizeof(*chunk);
+	const size_t size = CHUNK * sizeof(struct uv_fd_entry *);
 
 	if (slot || fd < 0 || fd >> CHUNK_LOG2 >= CHUNKS)
 		return slot;
