@@ -146,11 +146,10 @@ static int start(void)
 		.spin_ns = uv_mapping_traps() ? SHORT_SPIN_NS : 0,
 	};
 
-	if (ended || (started && !uv_fd_mine()))
+	if (ended)
 		return -ENODEV;
 	if (started)
 		return 0;
-	uv_fd_own();
 	uv_former_image_gone();
 	open_trace();
 	runner = nic_runner_start(&config);
@@ -253,6 +252,10 @@ struct uv_device *uv_device_get(unsigned index)
 	device = __atomic_load_n(&devices[index], __ATOMIC_ACQUIRE);
 	if (device)
 		return device;
+	if (!uv_fd_mine()) {
+		errno = ENODEV;
+		return NULL;
+	}
 	uv_enter();
 	pthread_mutex_lock(&lock);
 	device = devices[index];
@@ -290,20 +293,20 @@ struct nic *uv_device_nic(struct uv_device *device)
 
 static void before_fork(void)
 {
-	pthread_mutex_lock(&lock);
+	/* In the order of uv_sysfs_root(), which asks for devices. */
 	uv_sysfs_before_fork();
+	pthread_mutex_lock(&lock);
 }
 
 static void after_fork_parent(void)
 {
-	uv_sysfs_after_fork(false);
 	pthread_mutex_unlock(&lock);
+	uv_sysfs_after_fork(false);
 }
 
 /* Only what is allowed after fork() in a program with threads. */
 static void after_fork_child(void)
 {
-	uv_sysfs_after_fork(true);
 	for (unsigned i = 0; i < UV_NICS_MAX; i++) {
 		devices[i] = NULL;
 		failed[i] = 0;
@@ -314,18 +317,17 @@ static void after_fork_child(void)
 	uv_context_after_fork();
 	uv_fd_after_fork();
 	pthread_mutex_unlock(&lock);
+	uv_sysfs_after_fork(true);
 }
 
 /* ------------------------------------------------------ begin and end */
 
 __attribute__((constructor)) static void begin(void)
 {
-	uv_real();
+	(void)uv_fd_mine();
 	uv_config();
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-	uv_enter();
 	uv_former_image_gone();
-	uv_leave();
 }
 
 static void leave(struct uv_device *device)
@@ -339,7 +341,8 @@ static void leave(struct uv_device *device)
 /* A child of vfork() that ends by exit() must leave all as it is. */
 __attribute__((destructor)) static void end(void)
 {
-	if (!started || !uv_fd_mine())
+	/* So must a signal handler that ends the process from within. */
+	if (!started || !uv_fd_mine() || uv_in_call())
 		return;
 	uv_enter();
 	pthread_mutex_lock(&lock);
