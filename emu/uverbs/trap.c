@@ -362,14 +362,15 @@ static bool overlaps(const struct trap *trap)
 
 static void insert(struct trap *trap)
 {
-	uintptr_t page;
+	uintptr_t page = trap->start;
 	struct slot *slot;
 
-	for (page = trap->start; page < trap->start + trap->len; page += PAGE) {
+	do {
 		slot = find_free(page);
 		slot->trap = trap;
 		__atomic_store_n(&slot->key, page, __ATOMIC_SEQ_CST);
-	}
+		page += PAGE;
+	} while (page < trap->start + trap->len);
 	pages_used += (unsigned)(trap->len / PAGE);
 }
 
