@@ -41,6 +41,9 @@ static void general(struct nic *nic, uint8_t *cap)
 	hw_set(cap, HW_CAP_HCA_CAP_2, 1);
 	hw_set(cap, HW_CAP_CQE_VERSION, 1); /* NVSHMEM: 1 exactly */
 	hw_set(cap, HW_CAP_RC, 1);
+	hw_set(cap, HW_CAP_UC, 1);
+	hw_set(cap, HW_CAP_UD, 1);
+	hw_set(cap, HW_CAP_COMPACT_AV, 1);
 	hw_set(cap, HW_CAP_ATOMIC_SUPPORTED, 1);
 	hw_set(cap, HW_CAP_ROCE_SUPPORTED, roce);
 	hw_set(cap, HW_CAP_PORT_TYPE, roce ? HW_PORT_ETHERNET : HW_PORT_IB);

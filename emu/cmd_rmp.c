@@ -76,7 +76,7 @@ static void init(struct cmd *cmd, struct nic_rmp *rmp)
 	rmp->rq.log_stride = (uint8_t)hw_get(wq, HW_WQ_LOG_WQ_STRIDE);
 	rmp->rq.mask = (1u << hw_get(wq, HW_WQ_LOG_WQ_SZ)) - 1;
 	rmp->rq.pi = rmp->rq.ci = cmd->nic->config.start_counter;
-	memcpy(rmp->rmpc, cmd->in + HW_RMPC_OFFSET, sizeof(rmp->rmpc));
+	memcpy(rmp->context, cmd->in + HW_RMPC_OFFSET, sizeof(rmp->context));
 }
 
 bool cmd_create_rmp(struct cmd *cmd)
@@ -121,7 +121,7 @@ bool cmd_query_rmp(struct cmd *cmd)
 
 	if (!rmp)
 		return false;
-	memcpy(rmpc, rmp->rmpc, sizeof(rmp->rmpc));
+	memcpy(rmpc, rmp->context, sizeof(rmp->context));
 	hw_set(rmpc, HW_RMPC_STATE, HW_RMPC_STATE_RDY);
 	hw_set(rmpc + HW_RMPC_WQ, HW_WQ_LWM, rmp->limit);
 	hw_set(rmpc + HW_RMPC_WQ, HW_WQ_HW_COUNTER, rmp->rq.ci);

@@ -122,7 +122,7 @@ static const char *refuse(const struct nic_qp *qp, const struct nic_uar *uar)
 		return "no such queue pair";
 	if (qp->uar != uar)
 		return "it has another UAR page";
-	if (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR)
+	if (!nic_qp_takes_doorbells(qp->state))
 		return "it is not in RTS";
 	return NULL;
 }
@@ -273,7 +273,7 @@ void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp)
 	unsigned i;
 
 	(void)nic;
-	if (uar->trapped)
+	if (!uar || uar->trapped)
 		return;
 	for (i = 0; i < NIC_UAR_REGS; i++) {
 		word = nic_order_load_register(register_at(uar, i));
@@ -294,7 +294,7 @@ static bool scan_record(struct nic *nic, struct nic_qp *qp)
 	be32 word;
 
 	if (!qp->sq.dbrec_word || qp->no_dbr || qp->uar->trapped ||
-	    (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR))
+	    !nic_qp_takes_doorbells(qp->state))
 		return false;
 	if (dma_load_record(qp->sq.dbrec_word, &word.raw)) {
 		nic->counters.dma_faults++;

@@ -252,7 +252,7 @@ void nic_mem_free(struct nic *nic)
 	uint32_t i;
 
 	for (i = 0; (object = nic_table_walk(&nic->mkeys, &i));)
-		free(object);
+		nic_mkey_remove(nic, object);
 	for (i = 0; (object = nic_table_walk(&nic->umems, &i));)
 		free(object);
 	for (i = 0; (object = nic_table_walk(&nic->uars, &i));)

@@ -8,6 +8,7 @@
 #define EMU_REQUEST_H
 
 #include <stdbool.h>
+#include "emu/wire.h"
 #include "hw/wqe.h"
 #include "hw/wqe_opcode.h"
 
@@ -33,6 +34,15 @@ struct nic_block {
 	};
 };
 
+/* Where a datagram goes. */
+struct nic_datagram {
+	uint32_t peer; /* of the wire; valid if known */
+	uint32_t qpn;
+	uint32_t qkey;
+	struct wire_route route;
+	bool known; /* false: to nobody, it will be lost */
+};
+
 struct nic_request {
 	struct nic_request *next; /* younger request of the queue, or pool */
 	struct nic_block *block;  /* NULL: the list below is long enough */
@@ -55,8 +65,15 @@ struct nic_request {
 	bool inline_data;
 	bool admitted; /* PSN given, fences passed */
 	bool done;
-	struct hw_atomic_args atomic;
-	uint32_t wait_cqn, wait_index;
+	union {
+		struct hw_atomic_args atomic;
+		struct nic_datagram datagram;
+	};
+	union {
+		uint32_t wait_cqn;
+		uint32_t xrc_srqn;
+	};
+	uint32_t wait_index;
 	union {
 		struct nic_sge sge[NIC_SGE_SMALL];
 		uint8_t bytes[NIC_INLINE_SMALL];

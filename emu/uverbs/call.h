@@ -211,10 +211,10 @@ struct uv_pd {
 
 struct uv_uar {
 	struct uv_object object;
-	uint32_t page_id; /* the NIC's index */
-	uint8_t *page;	  /* our mapping */
-	uint64_t offset;  /* in the file */
-	void *mapped;	  /* the program's mapping, if it is trapped */
+	uint32_t page_id;  /* the NIC's index */
+	uint8_t *page;	   /* our mapping */
+	uint64_t offset;   /* in the file */
+	unsigned mappings; /* of the program, that are trapped */
 };
 
 struct uv_cq {
@@ -257,8 +257,7 @@ struct uv_qp {
 
 /* Doorbell pages (uar.c). */
 bool uv_uar_has_blueflame(void);
-/* Are pages seen by faults, as far as the configuration says? */
-bool uv_trap_wanted(void);
+struct uv_uar *uv_uar_at(struct uv_context *context, uint64_t offset);
 struct uv_uar *uv_uar_by_page(struct uv_context *context, uint32_t page_id);
 struct uv_uar *uv_uar_fixed(struct uv_context *context, uint32_t index);
 int uv_uar_make_fixed(struct uv_context *context, unsigned count);

@@ -237,6 +237,11 @@ struct uv_device *uv_device_get(unsigned index)
 	return device;
 }
 
+struct uv_device *uv_device_made(unsigned index)
+{
+	return __atomic_load_n(&devices[index], __ATOMIC_ACQUIRE);
+}
+
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info)
 {
 	*info = device->info;

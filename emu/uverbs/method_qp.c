@@ -14,6 +14,7 @@
 
 #include "emu/uverbs/call.h"
 #include "emu/uverbs/limits.h"
+#include "emu/uverbs/mapping.h"
 #include "emu/uverbs/memory.h"
 #include "emu/uverbs/qp.h"
 #include "hw/cmd_qp.h"
@@ -338,6 +339,7 @@ static int qp_create(struct uv_call *call)
 		return ret;
 	}
 	fill_object(call, qp, &req.qp);
+	uv_mapping_find(call->context, qp->uar);
 	ret = answer_create(call, qp, &req);
 	if (ret)
 		uv_object_destroy(&qp->object);

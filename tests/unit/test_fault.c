@@ -632,7 +632,10 @@ static void test_claimants_are_asked_before_the_program(void **state)
 {
 	(void)state;
 	passes(claims_come_first);
+	/* TSan's runtime calls a handler with every signal blocked. */
+#ifndef __SANITIZE_THREAD__
 	passes(claims_in_handlers);
+#endif
 	passes(dma_faults_stay_values);
 }
 
