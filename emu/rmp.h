@@ -18,7 +18,8 @@ struct nic_rq {
 	uint32_t mask;	     /* slots - 1 */
 	uint16_t next_slot;  /* linked list: the slot to take */
 	uint8_t log_stride;  /* bytes */
-	bool linked;	     /* slots start with a next segment */
+	bool linked;	     /* slots name their successor */
+	bool headed;	     /* slots start with a next segment */
 	bool present;	     /* false: zero-size queue */
 };
 
