@@ -37,6 +37,8 @@ def load(tests, module):
     sys.modules["tests"] = package
     sys.argv[1:] = DEVICE
     importlib.import_module("args_parser").parser.parse_args()
+    # Its modules import each other in circles: this way around they can.
+    importlib.import_module("tests.utils")
     loaded = importlib.import_module("tests." + module)
     return unittest.defaultTestLoader.loadTestsFromModule(loaded)
 
