@@ -352,6 +352,25 @@ bool nic_arrival_use(struct nic_arrival *a, struct mkey_use *use)
 	return use->len; /* IBTA C9-88: of no bytes, nothing to protect */
 }
 
+/*
+ * The key refuses. A write with immediate has its receive WQE by then, and
+ * that completes as "local access" (IBTA vol. 1, 11.6.2: protection of the
+ * data buffer of such a write).
+ */
+static enum nic_arrival_state refuse_access(struct nic_arrival *a,
+					    const char *why)
+{
+	uint16_t wqe_counter;
+
+	if (!(a->op.flags & HW_PKTF_WRITE) || !(a->op.flags & HW_PKTF_IMMDT) ||
+	    nic_arrival_skip_recv(a, &wqe_counter))
+		return nic_arrival_refuse(a, HW_NAK_REMOTE_ACCESS, why);
+	nic_log(a->nic, NIC_LOG_ERROR, "QP 0x%x: rkey 0x%x: %s", a->qp->number,
+		a->rkey, why);
+	return nic_arrival_fail_recv(a, wqe_counter, HW_SYND_LOCAL_ACCESS,
+				     HW_NAK_REMOTE_ACCESS);
+}
+
 /* Behind a key that is not the usual one. */
 static enum nic_arrival_state check_pieces(struct nic_arrival *a,
 					   const struct mkey_use *use)
@@ -362,7 +381,7 @@ static enum nic_arrival_state check_pieces(struct nic_arrival *a,
 	if (a->memory &&
 	    (a->memory_len == use->len || nic_mkey_check(a->nic, use, &why)))
 		return EXECUTE;
-	return nic_arrival_refuse(a, HW_NAK_REMOTE_ACCESS, why);
+	return refuse_access(a, why);
 }
 
 static enum nic_arrival_state check_rkey(struct nic_arrival *a)

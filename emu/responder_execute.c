@@ -124,7 +124,7 @@ static struct nic_response *add_response(struct nic_arrival *a)
 	 * asks for a new one has it. */
 	if (resp->rd_pi - resp->rd_next == resp->rd_size) {
 		resp->rd_next++;
-		resp->rd_offset = resp->rd_start = 0;
+		resp->rd_offset = 0;
 	}
 	rd = &resp->rd[resp->rd_pi++ & (resp->rd_size - 1u)];
 	memset(rd, 0, sizeof(*rd));

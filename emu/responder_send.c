@@ -77,7 +77,7 @@ static void commit(struct nic *nic, struct nic_qp *qp,
 static void next_response(struct nic_responder *resp)
 {
 	resp->rd_next++;
-	resp->rd_offset = resp->rd_start = 0;
+	resp->rd_offset = 0;
 	if ((int32_t)(resp->rd_next - resp->rd_new) > 0)
 		resp->rd_new = resp->rd_next;
 }
@@ -105,7 +105,7 @@ void nic_responder_repeat(struct nic_qp *qp, uint32_t psn)
 	    (!ahead && offset >= (int32_t)resp->rd_offset))
 		return;
 	resp->rd_next = index;
-	resp->rd_offset = resp->rd_start = (uint32_t)offset;
+	resp->rd_offset = (uint32_t)offset;
 }
 
 /* What the peer asked for is not there any more. */
@@ -167,10 +167,15 @@ static bool read_payload(struct nic *nic, struct nic_qp *qp,
 	return false;
 }
 
+/*
+ * By the place in the whole response, also when a duplicate asks for the rest
+ * of it only: Linux rxe takes no FIRST in the middle (rxe_comp.c), and sends
+ * none; the specification lets a requester count packets by their PSN.
+ */
 static uint8_t read_opcode(const struct nic_responder *resp,
 			   const struct nic_response *rd)
 {
-	bool first = resp->rd_offset == resp->rd_start;
+	bool first = !resp->rd_offset;
 	bool last = resp->rd_offset == rd->packets - 1u;
 
 	if (first)

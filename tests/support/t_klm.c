@@ -16,7 +16,7 @@ size_t t_klm_mailbox(struct t_node *node, const struct t_klm_options *options,
 	hw_set(mkc, HW_MKC_ACCESS_MODE_1_0,
 	       options->mode ? options->mode : HW_MKC_MODE_KLMS);
 	hw_set(mkc, HW_MKC_FREE, options->free);
-	hw_set(mkc, HW_MKC_UMR_EN, options->free);
+	hw_set(mkc, HW_MKC_UMR_EN, options->free || options->umr_en);
 	hw_set(mkc, HW_MKC_EN_RINVAL, options->rinval);
 	hw_set(mkc, HW_MKC_LR, 1);
 	hw_set(mkc, HW_MKC_LW, rights);

@@ -15,6 +15,7 @@ struct t_klm_options {
 	uint8_t log_entity;
 	uint8_t variant;
 	bool free; /* with umr_en; UMR binds it */
+	bool umr_en;
 	bool rinval, length64, read_only, no_atomic;
 	uint32_t qpn;	   /* 0: any */
 	uint32_t capacity; /* 0: the number of entries */

@@ -47,6 +47,18 @@ static void check_general(const uint8_t *cap, bool roce)
 	assert_int_equal(hw_get(cap, HW_CAP_UC), 1);
 	assert_int_equal(hw_get(cap, HW_CAP_COMPACT_AV), 1);
 	/* Not modelled, so not offered. */
+	/* UCX takes the three together for its largest regions. */
+	assert_int_equal(hw_get(cap, HW_CAP_FIXED_BUFFER_SIZE), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_NULL_MKEY), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_EXT_OFFSET), 1);
+	/* Linux: windows, UMR of page sizes and rights. */
+	assert_int_equal(hw_get(cap, HW_CAP_IMAICL), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_ENTITY_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_ATOMIC_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_INDIRECT_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_REPEATED_BLOCK_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_MKEY_BY_NAME), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_LOG_MAX_BSF_LIST), 0);
 	assert_int_equal(hw_get(cap, HW_CAP_DCT), 0);
 	assert_int_equal(hw_get(cap, HW_CAP_XRC), 0);
 }
