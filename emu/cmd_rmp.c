@@ -13,6 +13,13 @@
 
 enum { WQ = HW_RMPC_OFFSET + HW_RMPC_WQ };
 
+/* All but basic cyclic slots start with a next segment, used or not. */
+static bool headed(const uint8_t *rmpc)
+{
+	return hw_get(rmpc + HW_RMPC_WQ, HW_WQ_TYPE) == HW_WQ_LINKED_LIST ||
+	       !hw_get(rmpc, HW_RMPC_BASIC_CYCLIC_RCV_WQE);
+}
+
 static bool check_context(struct cmd *cmd)
 {
 	const uint8_t *wq = cmd->in + WQ;
@@ -25,8 +32,8 @@ static bool check_context(struct cmd *cmd)
 	CMD_CHECK(cmd, WQ, WQ_LOG_WQ_STRIDE, stride >= 4 && stride <= 9,
 		  "4 to 9 (16 to 512 bytes)");
 	CMD_CHECK(cmd, WQ, WQ_LOG_WQ_STRIDE,
-		  stride >= 5 || hw_get(wq, HW_WQ_TYPE) == HW_WQ_CYCLIC,
-		  "5 or more: a linked slot starts with a next segment");
+		  stride >= 5 || !headed(cmd->in + HW_RMPC_OFFSET),
+		  "5 or more: the slot starts with a next segment");
 	CMD_CHECK(cmd, WQ, WQ_LOG_WQ_SZ,
 		  hw_get(wq, HW_WQ_LOG_WQ_SZ) <=
 			  cmd->nic->persona->log_max_srq_sz,
@@ -73,10 +80,11 @@ static void init(struct cmd *cmd, struct nic_rmp *rmp)
 	rmp->limit = (uint16_t)hw_get(wq, HW_WQ_LWM);
 	rmp->rq.present = true;
 	rmp->rq.linked = hw_get(wq, HW_WQ_TYPE) == HW_WQ_LINKED_LIST;
+	rmp->rq.headed = headed(cmd->in + HW_RMPC_OFFSET);
 	rmp->rq.log_stride = (uint8_t)hw_get(wq, HW_WQ_LOG_WQ_STRIDE);
 	rmp->rq.mask = (1u << hw_get(wq, HW_WQ_LOG_WQ_SZ)) - 1;
 	rmp->rq.pi = rmp->rq.ci = cmd->nic->config.start_counter;
-	memcpy(rmp->rmpc, cmd->in + HW_RMPC_OFFSET, sizeof(rmp->rmpc));
+	memcpy(rmp->context, cmd->in + HW_RMPC_OFFSET, sizeof(rmp->context));
 }
 
 bool cmd_create_rmp(struct cmd *cmd)
@@ -121,7 +129,7 @@ bool cmd_query_rmp(struct cmd *cmd)
 
 	if (!rmp)
 		return false;
-	memcpy(rmpc, rmp->rmpc, sizeof(rmp->rmpc));
+	memcpy(rmpc, rmp->context, sizeof(rmp->context));
 	hw_set(rmpc, HW_RMPC_STATE, HW_RMPC_STATE_RDY);
 	hw_set(rmpc + HW_RMPC_WQ, HW_WQ_LWM, rmp->limit);
 	hw_set(rmpc + HW_RMPC_WQ, HW_WQ_HW_COUNTER, rmp->rq.ci);

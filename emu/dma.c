@@ -5,8 +5,7 @@
  * A client can unmap memory that it registered. A real NIC keeps its pages
  * pinned or takes an IOMMU fault; we take SIGSEGV or SIGBUS. A guard makes the
  * fault an error value: while a thread copies, a fault inside the guarded
- * call jumps back into it. Every other fault goes to the handler that the
- * process had before.
+ * call jumps back into it. Every other fault is somebody else's (fault.c).
  *
  * Not modelled: CUDA memory (NIC_MEM_CUDA is refused at registration).
  * Thread: any; the guard is per thread.
@@ -14,11 +13,11 @@
 #include "emu/dma.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 
+#include "emu/fault.h"
 #include "emu/order.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -60,53 +59,20 @@ struct guard {
 
 /* Initial-exec: reading it in a signal handler never allocates. */
 static __thread struct guard guard __attribute__((tls_model("initial-exec")));
-static struct sigaction previous_segv, previous_bus;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int init_error;
 
-static void chain(const struct sigaction *previous, int sig, siginfo_t *info,
-		  void *context)
+static bool guarded(const siginfo_t *info, ucontext_t *context)
 {
-	if (previous->sa_flags & SA_SIGINFO) {
-		previous->sa_sigaction(sig, info, context);
-	} else if (previous->sa_handler == SIG_DFL ||
-		   previous->sa_handler == SIG_IGN) {
-		/* Returning repeats the access, now without a handler. */
-		sigaction(sig, previous, NULL);
-	} else {
-		previous->sa_handler(sig);
-	}
-}
-
-static void on_fault(int sig, siginfo_t *info, void *context)
-{
-	if (guard.active) {
-		guard.active = 0;
-		guard.fault = (uintptr_t)info->si_addr;
-		GUARD_JUMP(guard);
-	}
-	chain(sig == SIGSEGV ? &previous_segv : &previous_bus, sig, info,
-	      context);
-}
-
-static void install(void)
-{
-	struct sigaction action;
-
-	memset(&action, 0, sizeof(action));
-	action.sa_sigaction = on_fault;
-	/* NODEFER: the jump out of the handler must not leave it blocked. */
-	action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
-	sigemptyset(&action.sa_mask);
-	if (sigaction(SIGSEGV, &action, &previous_segv) ||
-	    sigaction(SIGBUS, &action, &previous_bus))
-		init_error = -errno;
+	if (!guard.active)
+		return false;
+	guard.active = 0;
+	guard.fault = (uintptr_t)info->si_addr;
+	fault_leave(context);
+	GUARD_JUMP(guard);
 }
 
 int dma_init(void)
 {
-	pthread_once(&once, install);
-	return init_error;
+	return fault_claim_by(FAULT_DMA, guarded);
 }
 
 /*

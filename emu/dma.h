@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "emu/nic.h"
 
-/* Install the fault handler of the process; once, from nic_create. */
+/* Faults of copies become error values; once, from nic_create. */
 int dma_init(void);
 
 /*

@@ -14,6 +14,9 @@
  * What was rung lately is looked at in every step; the rest in slices, one a
  * step, so that a thousand idle queue pairs cost little (architecture, 9).
  *
+ * Nobody looks at a page that is trapped, nor at the records of its queues:
+ * every store comes by nic_uar_write(), so none is overwritten unseen.
+ *
  * Source: rdma-core mlx5 qp.c, post_send_db(); hw/doorbell.h.
  * Thread: under the NIC's lock.
  */
@@ -62,11 +65,16 @@ void nic_qp_doorbell(struct nic *nic, struct nic_qp *qp,
 
 /* ------------------------------------------------------------- registers */
 
-static void *register_at(struct nic_uar *uar, unsigned i)
+static size_t register_offset(unsigned i)
 {
 	if (i == NIC_UAR_REG_NO_DBR)
-		return uar->page + HW_UAR_NO_DBR;
-	return uar->page + HW_UAR_BF + i * HW_UAR_BF_HALF_BYTES;
+		return HW_UAR_NO_DBR;
+	return HW_UAR_BF + i * HW_UAR_BF_HALF_BYTES;
+}
+
+static void *register_at(struct nic_uar *uar, unsigned i)
+{
+	return uar->page + register_offset(i);
 }
 
 static void dropped(struct nic *nic, const struct nic_uar *uar, uint64_t word,
@@ -114,13 +122,13 @@ static const char *refuse(const struct nic_qp *qp, const struct nic_uar *uar)
 		return "no such queue pair";
 	if (qp->uar != uar)
 		return "it has another UAR page";
-	if (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR)
+	if (!nic_qp_takes_doorbells(qp->state))
 		return "it is not in RTS";
 	return NULL;
 }
 
-static void send_register(struct nic *nic, struct nic_uar *uar, unsigned i,
-			  uint64_t word)
+/* A send register was rung; false: the doorbell is for nobody. */
+static bool send_register(struct nic *nic, struct nic_uar *uar, uint64_t word)
 {
 	struct hw_sq_doorbell raw;
 	struct hw_sq_doorbell_info db;
@@ -133,17 +141,15 @@ static void send_register(struct nic *nic, struct nic_uar *uar, unsigned i,
 	why = refuse(qp, uar);
 	nic->counters.doorbells++;
 	if (why) {
-		/* The same word again may be for a queue pair by then. */
-		nic_order_clear_register(register_at(uar, i), word);
-		uar->seen[i] = 0;
 		dropped(nic, uar, word, why);
-		return;
+		return false;
 	}
 	NIC_TRACE(nic, db_register, qp->number, db.producer_index,
 		  db.producer_index, uar->index, hw_swap64(word));
 	nic_qp_doorbell(nic, qp, db.producer_index);
-	if (nic->config.progress == NIC_COMPAT)
+	if (nic->config.progress == NIC_COMPAT && !uar->trapped)
 		heat_qp(nic, qp);
+	return true;
 }
 
 static void cq_register(struct nic *nic, const struct nic_uar *uar,
@@ -176,18 +182,29 @@ static bool scan_register(struct nic *nic, struct nic_uar *uar, unsigned i)
 	uar->seen[i] = word;
 	if (!word)
 		return false; /* cleared by its owner */
-	send_register(nic, uar, i, word);
+	if (!send_register(nic, uar, word)) {
+		/* The same word again may be for a queue pair by then. */
+		nic_order_clear_register(register_at(uar, i), word);
+		uar->seen[i] = 0;
+	}
 	return true;
+}
+
+/* The register at 0x600 is beyond these. */
+static unsigned register_count(const struct nic_uar *uar)
+{
+	return uar->kind == NIC_UAR_BF ? 2 * HW_UAR_BF_REGS : 1;
 }
 
 static bool scan_uar(struct nic *nic, struct nic_uar *uar)
 {
-	unsigned halves = uar->kind == NIC_UAR_BF ? 2 * HW_UAR_BF_REGS : 1;
 	uint8_t *cq_doorbell = uar->page + HW_UAR_CQ_DOORBELL;
 	bool rung = false;
 	unsigned i;
 
-	for (i = 0; i < halves; i++)
+	if (uar->trapped)
+		return false;
+	for (i = 0; i < register_count(uar); i++)
 		rung |= scan_register(nic, uar, i);
 	if (uar->no_dbr_users)
 		rung |= scan_register(nic, uar, NIC_UAR_REG_NO_DBR);
@@ -200,6 +217,58 @@ static bool scan_uar(struct nic *nic, struct nic_uar *uar)
 	return rung;
 }
 
+/* ---------------------------------------------------------------- stores */
+
+/*
+ * What of a store fell into the 8 bytes of a register; true if these are
+ * complete now: *word is what the register holds.
+ */
+static bool take_pieces(struct nic_uar_pieces *pieces, size_t at,
+			const struct nic_uar_store *store, uint64_t *word)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(pieces->bytes); i++) {
+		if (at + i < store->offset ||
+		    at + i >= store->offset + store->len)
+			continue;
+		pieces->bytes[i] = store->bytes[at + i - store->offset];
+		pieces->have |= (uint8_t)(1 << i);
+	}
+	if (pieces->have != 0xff)
+		return false;
+	memcpy(word, pieces->bytes, sizeof(*word));
+	pieces->have = 0;
+	return true;
+}
+
+static bool write_register(struct nic *nic, struct nic_uar *uar, unsigned i,
+			   const struct nic_uar_store *store)
+{
+	uint64_t word;
+
+	return take_pieces(&uar->pieces[i], register_offset(i), store, &word) &&
+	       send_register(nic, uar, word);
+}
+
+bool nic_scan_write(struct nic *nic, struct nic_uar *uar,
+		    const struct nic_uar_store *store)
+{
+	bool rung = false;
+	uint64_t word;
+	unsigned i;
+
+	for (i = 0; i < register_count(uar); i++)
+		rung |= write_register(nic, uar, i, store);
+	if (uar->no_dbr_users)
+		rung |= write_register(nic, uar, NIC_UAR_REG_NO_DBR, store);
+	if (take_pieces(&uar->cq_pieces, HW_UAR_CQ_DOORBELL, store, &word)) {
+		cq_register(nic, uar, word);
+		rung = true;
+	}
+	return rung;
+}
+
 void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp)
 {
 	struct nic_uar *uar = qp->uar;
@@ -208,6 +277,8 @@ void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp)
 	unsigned i;
 
 	(void)nic;
+	if (!uar || uar->trapped)
+		return;
 	for (i = 0; i < NIC_UAR_REGS; i++) {
 		word = nic_order_load_register(register_at(uar, i));
 		memcpy(&raw, &word, sizeof(raw));
@@ -226,8 +297,8 @@ static bool scan_record(struct nic *nic, struct nic_qp *qp)
 	uint16_t ahead, pi;
 	be32 word;
 
-	if (!qp->sq.dbrec_word || qp->no_dbr ||
-	    (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR))
+	if (!qp->sq.dbrec_word || qp->no_dbr || qp->uar->trapped ||
+	    !nic_qp_takes_doorbells(qp->state))
 		return false;
 	if (dma_load_record(qp->sq.dbrec_word, &word.raw)) {
 		nic->counters.dma_faults++;
@@ -261,6 +332,65 @@ static bool scan_receives(struct nic *nic, struct nic_qp *qp)
 		return false;
 	nic_qp_ready(nic, qp);
 	return true;
+}
+
+/* ------------------------------------------------------------ set trapped */
+
+static void clear_registers(struct nic_uar *uar)
+{
+	unsigned i;
+
+	for (i = 0; i < NIC_UAR_REGS; i++) {
+		nic_order_clear_register(
+			register_at(uar, i),
+			nic_order_load_register(register_at(uar, i)));
+		uar->seen[i] = 0;
+	}
+}
+
+/* The last look at a page; its registers are empty if it is polled again. */
+static void scan_last(struct nic *nic, struct nic_uar *uar)
+{
+	bool records = nic->config.progress == NIC_COMPAT;
+	struct nic_qp *qp;
+	struct nic_cq *cq;
+	uint32_t i;
+
+	scan_uar(nic, uar);
+	clear_registers(uar);
+	for (i = 0; records && (qp = nic_table_walk(&nic->qps, &i));)
+		if (qp->uar == uar)
+			scan_record(nic, qp);
+	for (i = 0; records && (cq = nic_table_walk(&nic->cqs, &i));)
+		if (cq->uar == uar)
+			nic_cq_poll_record(nic, cq);
+	nic_scan_forget_uar(nic, uar);
+}
+
+void nic_scan_set_trapped(struct nic *nic, struct nic_uar *uar, bool trapped)
+{
+	if (trapped && !uar->trapped)
+		scan_last(nic, uar);
+	uar->trapped = trapped;
+	/* There is something to serve, or to look at from now on. */
+	nic_wake(nic);
+}
+
+bool nic_scan_needed(struct nic *nic)
+{
+	struct nic_uar *uar;
+	struct nic_qp *qp;
+	uint32_t i;
+
+	if (!nic->active_qps)
+		return false;
+	for (i = 0; (uar = nic_table_walk(&nic->uars, &i));)
+		if (uar->users && !uar->trapped)
+			return true;
+	for (i = 0; (qp = nic_table_walk(&nic->qps, &i));)
+		if (qp->state == HW_QP_ERR && !qp->rmp)
+			return true;
+	return false;
 }
 
 /* ------------------------------------------------------------------ scan */

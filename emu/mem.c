@@ -116,6 +116,36 @@ int nic_uar_alloc(struct nic *nic, void *page, enum nic_uar_kind kind,
 	return ret;
 }
 
+int nic_uar_set_trapped(struct nic *nic, uint32_t index, bool trapped)
+{
+	struct nic_uar *uar;
+
+	nic_lock(nic);
+	uar = nic_uar_get(nic, index);
+	if (uar)
+		nic_scan_set_trapped(nic, uar, trapped);
+	nic_unlock(nic);
+	return uar ? 0 : -ENOENT;
+}
+
+int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
+		  const void *bytes, size_t len)
+{
+	struct nic_uar_store store = {bytes, offset, len};
+	struct nic_uar *uar;
+	int ret = -ENOENT;
+
+	if (!bytes || !len || offset >= HW_UAR_BYTES ||
+	    len > HW_UAR_BYTES - offset)
+		return -EINVAL;
+	nic_lock(nic);
+	uar = nic_uar_get(nic, index);
+	if (uar)
+		ret = nic_scan_write(nic, uar, &store);
+	nic_unlock(nic);
+	return ret;
+}
+
 static int uar_remove(struct nic *nic, uint32_t index)
 {
 	struct nic_uar *uar = nic_uar_get(nic, index);
@@ -223,7 +253,7 @@ void nic_mem_free(struct nic *nic)
 	uint32_t i;
 
 	for (i = 0; (object = nic_table_walk(&nic->mkeys, &i));)
-		free(object);
+		nic_mkey_remove(nic, object);
 	for (i = 0; (object = nic_table_walk(&nic->umems, &i));)
 		free(object);
 	for (i = 0; (object = nic_table_walk(&nic->uars, &i));)

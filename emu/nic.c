@@ -69,6 +69,7 @@ static void init_tables(struct nic *nic)
 	nic_table_init(&nic->cqs, 0x20, 1u << persona->log_max_cq);
 	nic_table_init(&nic->qps, 0x50, 1u << persona->log_max_qp);
 	nic_table_init(&nic->rmps, 0x10, 1u << persona->log_max_rmp);
+	nic_table_init(&nic->xrcds, 1, 1u << NIC_LOG_MAX_XRCD);
 }
 
 struct nic *nic_create(const struct nic_config *config)
@@ -91,7 +92,9 @@ struct nic *nic_create(const struct nic_config *config)
 	nic = calloc(1, sizeof(*nic));
 	if (!nic)
 		return NULL;
-	if (nic_pool_init(&nic->pool)) {
+	nic->null_memory = calloc(2, NIC_NULL_BYTES);
+	if (!nic->null_memory || nic_pool_init(&nic->pool)) {
+		free(nic->null_memory);
 		free(nic);
 		errno = ENOMEM;
 		return NULL;
@@ -120,6 +123,7 @@ static void destroy_queues(struct nic *nic)
 	nic_table_free(&nic->rmps);
 	nic_table_free(&nic->cqs);
 	nic_table_free(&nic->pds);
+	nic_table_free(&nic->xrcds);
 }
 
 void nic_destroy(struct nic *nic)
@@ -132,6 +136,7 @@ void nic_destroy(struct nic *nic)
 	destroy_queues(nic);
 	nic_mem_free(nic);
 	nic_pool_free(&nic->pool);
+	free(nic->null_memory);
 	pthread_mutex_destroy(&nic->lock);
 	free(nic);
 }
@@ -159,6 +164,9 @@ int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 		return -EINVAL;
 	nic_lock(nic);
 	nic_cmd_locked(nic, in, in_len, out, out_len);
+	/* A runner that need not look at doorbells sleeps without a limit. */
+	if (nic->ready_head || (nic->unwatched && nic_scan_needed(nic)))
+		nic_wake(nic);
 	nic_unlock(nic);
 	return 0;
 }
@@ -202,7 +210,7 @@ static bool run_qp(struct nic *nic, struct nic_qp *qp)
 	bool more;
 
 	more = nic_responder_output(nic, qp, &budget);
-	if (qp->state == HW_QP_ERR)
+	if (qp->state == HW_QP_ERR || qp->state == HW_QP_SQER)
 		return !nic_qp_flush(nic, qp, QP_BUDGET) || more;
 	if (qp->state == HW_QP_RTS)
 		more |= nic_requester_output(nic, qp, &budget);
@@ -278,6 +286,20 @@ enum nic_step_result nic_try_step(struct nic *nic, uint64_t now_ns)
 	return result;
 }
 
+/* Relaxed: it says who will look next, and publishes nothing. */
+void nic_lend(struct nic *nic, uint64_t now_ns)
+{
+	__atomic_store_n(&nic->lent_ns, now_ns, __ATOMIC_RELAXED);
+}
+
+bool nic_is_lent(struct nic *nic, uint64_t now_ns)
+{
+	uint64_t lent_ns = __atomic_load_n(&nic->lent_ns, __ATOMIC_RELAXED);
+
+	/* The clock of another thread may be ahead. */
+	return lent_ns && lent_ns + NIC_LENT_NS > now_ns;
+}
+
 uint64_t nic_deadline(struct nic *nic)
 {
 	uint64_t deadline;
@@ -293,7 +315,8 @@ bool nic_watches_doorbells(struct nic *nic)
 	bool watches;
 
 	nic_lock(nic);
-	watches = nic->active_qps != 0;
+	watches = nic_scan_needed(nic);
+	nic->unwatched = !watches;
 	nic_unlock(nic);
 	return watches;
 }
@@ -350,7 +373,7 @@ void nic_drop(struct nic *nic, const struct nic_packet *packet, const char *why)
 	nic_log(nic, NIC_LOG_INFO,
 		"packet 0x%02x psn %u for QP 0x%x dropped: %s", bth.opcode,
 		bth.psn, bth.qpn, why);
-	if (packet->src_qpn)
+	if (packet->src_qpn && hw_pkt_is_reliable(bth.opcode))
 		nic_notify(nic, packet->peer, packet->src_qpn, bth.psn);
 }
 
@@ -396,7 +419,11 @@ void nic_input(struct nic *nic, const struct nic_packet *packet)
 				   : "the NIC is attached to no wire");
 		return;
 	}
-	if (op.flags & HW_PKTF_RESPONSE)
+	if (!hw_pkt_is_of(bth.opcode, qp->service))
+		nic_drop(nic, packet, "the queue pair has another service");
+	else if (op.flags & HW_PKTF_DETH)
+		nic_datagram_input(nic, qp, packet);
+	else if (op.flags & HW_PKTF_RESPONSE)
 		nic_completer_input(nic, qp, packet);
 	else
 		nic_responder_input(nic, qp, packet);
@@ -418,10 +445,12 @@ void nic_peer_down(struct nic *nic, uint32_t peer)
 	uint32_t i;
 
 	NIC_TRACE(nic, peer_down, 0, 0, peer);
+	nic_path_forget(nic, peer);
 	for (i = 0; (qp = nic_table_walk(&nic->qps, &i));) {
 		if (!qp->peer_known || qp->peer != peer)
 			continue;
-		qp->peer_dead = true;
+		qp->peer_known = qp->acked; /* else ask again, every time */
+		qp->peer_dead = qp->acked;
 		nic_qp_ready(nic, qp);
 	}
 }

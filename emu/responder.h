@@ -34,6 +34,7 @@ struct nic_responder {
 	bool fatal;    /* go to ERR once the NAK is out */
 	bool established;
 	struct nic_recv recv;
+	struct nic_rmp *xrc_srq; /* XRC: the latest packet's */
 	/* Responses, a ring: rd_next is sent next, rd_offset packets of it
 	 * are out, the first of them was packet rd_start. What is before
 	 * rd_new was answered once and is sent again for a duplicate. */

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #include "emu/core.h"
-#include "emu/dma.h"
 
 void nic_responder_reset(struct nic *nic, struct nic_qp *qp)
 {
@@ -36,7 +35,7 @@ static void set_headers(struct nic_qp *qp, uint8_t opcode, uint32_t psn,
 			uint8_t syndrome, struct nic_packet *packet)
 {
 	struct hw_bth_info bth = {
-		.opcode = opcode,
+		.opcode = opcode | qp->service,
 		.pkey = HW_PKEY_DEFAULT,
 		.qpn = qp->remote_qpn,
 		.psn = psn,
@@ -131,6 +130,16 @@ static void late_refusal(struct nic *nic, struct nic_qp *qp,
 	resp->rd_next = resp->rd_pi;
 }
 
+/* An XRC read was checked with the PD of its SRQ; by now another one may be
+ * in use. */
+static uint32_t read_pd(struct nic *nic, const struct nic_qp *qp,
+			const struct nic_response *rd)
+{
+	const struct nic_mkey *key = nic_mkey_get(nic, rd->rkey >> 8);
+
+	return qp->service == HW_PKT_XRC && key ? key->pd : qp->key_pd;
+}
+
 /* Fill in the read data of the current packet. False: refused. */
 static bool read_payload(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_response *rd,
@@ -141,33 +150,21 @@ static bool read_payload(struct nic *nic, struct nic_qp *qp,
 	struct mkey_use use = {.va = rd->va + offset,
 			       .len = left < qp->mtu ? left : qp->mtu,
 			       .key = rd->rkey,
-			       .pd = qp->pd,
+			       .pd = read_pd(nic, qp, rd),
 			       .qpn = qp->number,
 			       .access = MKEY_REMOTE_READ};
-	struct nic_iov *iov = packet->body;
 	const char *why;
-	void *memory;
+	int ret;
 
 	if (!use.len)
 		return true;
-	memory = nic_mkey_translate(nic, &use, &why);
-	if (!memory) {
-		late_refusal(nic, qp, rd, HW_NAK_REMOTE_ACCESS, why);
-		return false;
-	}
-	packet->payload_len = (uint32_t)use.len;
-	if (use.len > packet->body_bytes) {
-		iov->addr = (uintptr_t)memory;
-		iov->len = (uint32_t)use.len;
-		iov->kind = NIC_MEM_HOST;
-		packet->iov_count = 1;
-	} else if (dma_copy(packet->body, memory, use.len)) {
-		nic->counters.dma_faults++;
-		late_refusal(nic, qp, rd, HW_NAK_REMOTE_OP,
-			     "the memory is not mapped any more");
-		return false;
-	}
-	return true;
+	ret = nic_gather_range(nic, &use, packet, &why);
+	if (!ret)
+		return true;
+	late_refusal(nic, qp, rd,
+		     ret == -EACCES ? HW_NAK_REMOTE_ACCESS : HW_NAK_REMOTE_OP,
+		     why);
+	return false;
 }
 
 static uint8_t read_opcode(const struct nic_responder *resp,

@@ -98,7 +98,7 @@ int nic_rq_take(struct nic *nic, struct nic_rq *rq, struct nic_recv *recv)
 {
 	uint32_t slot = rq->linked ? rq->next_slot : rq->ci;
 	uint32_t bytes = 1u << rq->log_stride;
-	uint32_t skip = rq->linked ? sizeof(struct hw_wqe_srq_next) : 0;
+	uint32_t skip = rq->headed ? sizeof(struct hw_wqe_srq_next) : 0;
 	int ret = nic_rq_peek(nic, rq);
 
 	if (ret)

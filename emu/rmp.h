@@ -5,6 +5,7 @@
 #ifndef EMU_RMP_H
 #define EMU_RMP_H
 
+#include "emu/cq.h"
 #include "emu/mem.h"
 #include "emu/request.h"
 #include "hw/cmd_rmp.h"
@@ -17,7 +18,8 @@ struct nic_rq {
 	uint32_t mask;	     /* slots - 1 */
 	uint16_t next_slot;  /* linked list: the slot to take */
 	uint8_t log_stride;  /* bytes */
-	bool linked;	     /* slots start with a next segment */
+	bool linked;	     /* slots name their successor */
+	bool headed;	     /* slots start with a next segment */
 	bool present;	     /* false: zero-size queue */
 };
 
@@ -28,7 +30,11 @@ struct nic_rmp {
 	uint32_t pd;
 	uint32_t users;
 	uint16_t limit; /* lwm: event when fewer are left; 0: none */
-	uint8_t rmpc[0xf0];
+	/* An XRC SRQ: one that packets name, in a domain, with a CQ. */
+	struct nic_cq *cq; /* NULL: it is none, but an RMP */
+	uint32_t xrcd;
+	uint32_t user_index;
+	uint8_t context[0xf0]; /* rmpc or xrc_srqc, as created */
 };
 
 /* A receive WQE in use by the message that is arriving. */

@@ -21,8 +21,11 @@ static void start(struct nic *nic, struct nic_qp *qp, uint64_t deadline)
 			qp->timer_next->timer_prev = &qp->timer_next;
 		nic->timers = qp;
 	}
-	if (deadline < nic->next_timer)
+	if (deadline < nic->next_timer) {
 		nic->next_timer = deadline;
+		/* Another thread steps, and the runner sleeps longer. */
+		nic_wake(nic);
+	}
 }
 
 void nic_qp_set_ack_timer(struct nic *nic, struct nic_qp *qp)

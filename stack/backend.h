@@ -21,7 +21,8 @@
  *
  * Errors: every entry returns 0 or a negative errno and has then told the log
  * callback, in a sentence, which object and field it was.
- * Threads: every entry may be called from any thread; nothing blocks.
+ * Threads: every entry may be called from any thread; nothing blocks but
+ * path(), which may wait for the network to tell a peer's MAC.
  */
 #ifndef GDA_BACKEND_H
 #define GDA_BACKEND_H
@@ -35,17 +36,20 @@
 struct gda_backend;
 struct gda_obj;
 
+/* The emulated NIC takes host memory only. */
 enum gda_mem_kind {
 	GDA_MEM_HOST = 0,
-	GDA_MEM_CUDA,	/* device memory, by address (reserved) */
-	GDA_MEM_DMABUF, /* device memory, by descriptor (reserved) */
+	GDA_MEM_CUDA,	/* device memory, by address */
+	GDA_MEM_DMABUF, /* device memory, by descriptor */
 };
 
 struct gda_mem {
 	void *addr;
 	uint64_t len;
 	enum gda_mem_kind kind;
-	int fd; /* GDA_MEM_DMABUF only */
+	/* GDA_MEM_DMABUF only: of memory that begins at addr, rounded down to
+	 * a page of 4 KiB. Borrowed for the call. */
+	int fd;
 };
 
 /* How others reach this device: what PEs tell each other. */
@@ -56,7 +60,8 @@ struct gda_port {
 	uint8_t link; /* enum gda_link */
 	uint8_t mtu;  /* enum ibv_mtu: 5 is 4096 */
 	uint8_t active;
-	uint8_t rsvd[5];
+	uint8_t number; /* of the port on its own device, from 1 */
+	uint8_t rsvd[4];
 };
 
 enum gda_uar_kind {
@@ -93,11 +98,14 @@ struct gda_event {
 
 struct gda_backend_ops {
 	const char *name;
+
 	/*
-	 * Doorbell registers are memory that somebody polls: a register that
-	 * two queue pairs share can lose a doorbell.
+	 * Is there such a device? For config->backend "auto".
+	 * Guarantees: 0 if it is there, although open() may still fail; else a
+	 * negative errno. What was found or missed is in why, and nothing is
+	 * logged. NULL: it is always there.
 	 */
-	bool polled_registers;
+	int (*probe)(const struct gda_config *config, char *why, size_t size);
 
 	/*
 	 * Requires: config outlives the backend.
@@ -111,6 +119,12 @@ struct gda_backend_ops {
 	 * in the pause hook. Never fails.
 	 */
 	void (*close)(struct gda_backend *backend);
+
+	/*
+	 * Are doorbell registers memory that somebody polls? Then a register
+	 * that two queue pairs share can lose a doorbell.
+	 */
+	bool (*polled_registers)(struct gda_backend *backend);
 
 	/* Guarantees: what a peer needs for path() to this device. */
 	int (*query_port)(struct gda_backend *backend, struct gda_port *port);
@@ -154,7 +168,10 @@ struct gda_backend_ops {
 			uint32_t *id);
 	int (*umem_dereg)(struct gda_backend *backend, uint32_t id);
 
-	/* Guarantees: a doorbell page that nobody else has. */
+	/*
+	 * Guarantees: a doorbell page that nobody else has. Where registers
+	 * are not polled it may be one for all, as no doorbell is lost there.
+	 */
 	int (*uar_alloc)(struct gda_backend *backend, enum gda_uar_kind kind,
 			 struct gda_uar *uar);
 	void (*uar_free)(struct gda_backend *backend, struct gda_uar *uar);
@@ -194,8 +211,9 @@ struct gda_backend_ops {
 			   void **arg);
 };
 
-/* The tables known to this build, ended by NULL. */
+/* The tables known to this build, in the order of "auto", ended by NULL. */
 extern const struct gda_backend_ops *const gda_backends[];
+extern const struct gda_backend_ops gda_backend_mlx5;
 extern const struct gda_backend_ops gda_backend_emu;
 
 #endif

@@ -128,6 +128,12 @@ static int emu_eqn(struct gda_backend *backend, uint32_t *eqn)
 	return 0;
 }
 
+static bool emu_polled_registers(struct gda_backend *backend)
+{
+	(void)backend;
+	return true;
+}
+
 static int emu_query_port(struct gda_backend *backend, struct gda_port *port)
 {
 	struct nic_port from;
@@ -140,6 +146,7 @@ static int emu_query_port(struct gda_backend *backend, struct gda_port *port)
 	port->link = from.link == NIC_LINK_ROCE ? GDA_LINK_ROCE : GDA_LINK_IB;
 	port->mtu = from.mtu;
 	port->active = from.active;
+	port->number = 1;
 	return 0;
 }
 
@@ -270,9 +277,9 @@ static int emu_path(struct gda_backend *backend, const struct gda_port *remote,
 
 const struct gda_backend_ops gda_backend_emu = {
 	.name = "emu",
-	.polled_registers = true,
 	.open = gda_emu_open,
 	.close = gda_emu_close,
+	.polled_registers = emu_polled_registers,
 	.query_port = emu_query_port,
 	.command = emu_command,
 	.obj_create = emu_obj_create,

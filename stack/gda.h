@@ -101,6 +101,24 @@ struct gda_emu_config {
 	uint32_t start_counter;
 };
 
+enum { GDA_GID_AUTO = 0xffff };
+
+/* Options of a ConnectX; the emulated NIC has no use for them. */
+struct gda_mlx5_config {
+	/* "mlx5_0", or "mlx5_0:2" with a port; NULL: the first whose port is
+	 * active. */
+	const char *device;
+	uint32_t gid_index;	/* GDA_GID_AUTO: chosen by kind */
+	uint32_t service_level; /* 0 to 15; of RoCE, the priority, 0 to 7 */
+	uint32_t traffic_class; /* 0 to 255; of RoCE, DSCP << 2 */
+	/* The PCIe bus may reorder what a put writes: faster on some machines,
+	 * but then a signal no longer says that the data is there. */
+	bool relaxed_ordering;
+	/* Files of the libraries; NULL: the installed ones. */
+	const char *libibverbs;
+	const char *libmlx5;
+};
+
 /* Start from gda_config_load(), which sets every field. */
 struct gda_config {
 	uint32_t version; /* GDA_CONFIG_VERSION, set by gda_config_load */
@@ -111,7 +129,8 @@ struct gda_config {
 	/* PEs are threads of this process: no rendezvous, loop wire. */
 	struct gda_local_group *group;
 
-	const char *backend;   /* "emu" */
+	/* "mlx5", "emu", or "auto": mlx5 if the machine has such a device */
+	const char *backend;
 	uint64_t heap_bytes;   /* symmetric heap of each PE, the same on all */
 	uint32_t qps_per_peer; /* "lanes": 1 to 256 */
 	uint32_t qp_depth;     /* basic blocks of 64 B, a power of two >= 4 */
@@ -134,21 +153,24 @@ struct gda_config {
 	void *log_arg;
 
 	struct gda_emu_config emu;
+	struct gda_mlx5_config mlx5;
 };
 
-enum { GDA_CONFIG_VERSION = 1 };
+enum { GDA_CONFIG_VERSION = 2 };
 
 /*
  * Fill config with the defaults, then with what the environment says:
  *
  *   PE count and number: GDA_NPES and GDA_PE, else those of Open MPI, PMIx,
  *   PMI, MVAPICH, Slurm (stack/host/launch.c lists them), else 1 and 0.
- *   GDA_ROOT=host:port GDA_JOB GDA_BACKEND GDA_HEAP_BYTES=64M GDA_QPS_PER_PEER
+ *   GDA_ROOT=host:port GDA_JOB GDA_BACKEND=auto|mlx5|emu GDA_HEAP_BYTES=64M GDA_QPS_PER_PEER
  *   GDA_QP_DEPTH GDA_SHARED=0|1 GDA_SHARED_UAR GDA_CQ=collapsed|ring
  *   GDA_DOORBELL=classic|early|no-record|blueflame GDA_BATCH GDA_FETCH_SLOTS
  *   GDA_MAX_BUFFERS GDA_TIMEOUT_MS GDA_OP_TIMEOUT_MS GDA_LOG=stderr
  *   GDA_PERSONA GDA_FABRIC GDA_TRACE=globs GDA_LINK=ib|roce GDA_PROGRESS=both|hook|runner
  *   GDA_STRICT=0|1 GDA_START_COUNTER
+ *   GDA_DEVICE=mlx5_0:1 GDA_GID_INDEX GDA_SERVICE_LEVEL GDA_TRAFFIC_CLASS
+ *   GDA_RELAXED_ORDERING=0|1 GDA_LIBIBVERBS GDA_LIBMLX5
  *
  * Strings point into the environment. Returns 0, or -EINVAL for a variable
  * that holds something else (gda_last_error names it).
@@ -177,6 +199,9 @@ int gda_init(const struct gda_config *config, struct gda **out);
  * result is that of gda_barrier. NULL is allowed.
  */
 int gda_finalize(struct gda *gda);
+
+/* The name of the backend that was taken: "mlx5" or "emu". */
+const char *gda_backend_name(const struct gda *gda);
 
 int gda_pe(const struct gda *gda);
 int gda_npes(const struct gda *gda);

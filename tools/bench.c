@@ -53,7 +53,8 @@ struct gda *bench_self(struct gda_config *config)
 	config->npes = 1;
 	config->pe = 0;
 	config->group = group;
-	config->emu.strict = true;
+	/* Another backend has no such option. */
+	config->emu.strict = !strcmp(config->backend, "emu");
 	if (gda_init(config, &gda)) {
 		fprintf(stderr, "belfry bench: %s\n", gda_last_error());
 		gda_local_group_free(group);

@@ -57,7 +57,7 @@ static int run_pe(int pe, const char *root, const char *fabric, double scale,
 	struct gda *gda;
 	int rc = 1;
 
-	if (gda_config_load(&config))
+	if (belfry_config_load(&config))
 		return 1;
 	config.npes = 2;
 	config.pe = pe;

@@ -34,6 +34,11 @@ void demo_say(const struct demo *demo, const char *fmt, ...)
 	fflush(stdout);
 }
 
+static bool on_emu(const struct gda *gda)
+{
+	return !strcmp(gda_backend_name(gda), "emu");
+}
+
 bool demo_check(const struct demo *demo, bool ok, const char *what)
 {
 	if (!ok)
@@ -138,14 +143,17 @@ static bool put_signal(struct demo *demo, uint64_t *inbox, const uint64_t *mine,
 static void show_request(struct demo *demo, uint64_t *inbox)
 {
 	struct gda_dev_qp *qp = gda_dev_qp_of(demo->dev, 1, 0);
-	uint64_t first = qp->reserved, reg;
+	uint64_t first = qp->reserved;
+	uint64_t reg = gda_dev_doorbell_value(qp, first + 1);
 	uint8_t wqe[HW_WQE_BB];
 
 	if (gda_dev_put(demo->dev, inbox, inbox, 64, 1))
 		return;
 	memcpy(wqe, qp->sq + (first & (qp->depth - 1)) * HW_WQE_BB,
 	       sizeof(wqe));
-	memcpy(&reg, qp->reg, sizeof(reg));
+	/* Memory, if it is emulated in this process; else not to be read. */
+	if (on_emu(demo->gda))
+		memcpy(&reg, qp->reg, sizeof(reg));
 	printf("\nThe life of one request: gda_dev_put of 64 bytes to PE 1\n");
 	printf(" 1 the thread writes a WQE into slot %u of its send queue\n",
 	       (unsigned)(first & (qp->depth - 1)));
@@ -209,7 +217,7 @@ static int run_pe(int pe, const char *root, const char *fabric)
 	struct demo demo = {0};
 	bool ok;
 
-	if (gda_config_load(&config))
+	if (belfry_config_load(&config))
 		goto failed;
 	config.npes = PES;
 	config.pe = pe;
@@ -222,9 +230,9 @@ static int run_pe(int pe, const char *root, const char *fabric)
 		goto failed;
 	demo.dev = gda_device(demo.gda);
 	demo_say(&demo,
-		 "%d processes, each with an emulated ConnectX; queue "
-		 "pairs are connected\n",
-		 PES);
+		 "%d processes, each with %s; queue pairs are connected\n", PES,
+		 on_emu(demo.gda) ? "an emulated ConnectX"
+				  : "a device of libmlx5");
 	ok = run_steps(&demo);
 	if (!ok)
 		fprintf(stderr, "PE %d: %s\n", pe, gda_last_error());

@@ -13,13 +13,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "emu/core.h"
 #include "emu/runner.h"
 #include "emu/uverbs/device.h"
 #include "emu/uverbs/fd.h"
+#include "emu/uverbs/mapping.h"
 #include "emu/uverbs/real.h"
 #include "emu/uverbs/sysfs.h"
 #include "emu/wire.h"
@@ -35,6 +38,9 @@ enum {
 	ATTACH_ATTEMPTS = 10,
 	/* Steps for the last answers of a process that ends. */
 	LAST_STEPS = 64,
+	/* Where cores are few: for the answer to what was just sent. */
+	SHORT_SPIN_NS = 2000,
+	SLICE_NS = 100000,
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -107,10 +113,38 @@ static void open_trace(void)
 		       strerror(errno));
 }
 
+/*
+ * The runner's first call. Where the program polls on every core, the runner
+ * has to take one from it the moment that a packet comes, or each message
+ * waits for the end of a time slice. A real-time priority does that; without
+ * the right to one, a short slice helps where the kernel (6.12) knows it.
+ */
+static void begin_runner(void)
+{
+	const struct sched_param first = {.sched_priority = 1};
+	struct slice {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime_ns, deadline_ns, period_ns;
+	} slice = {.size = sizeof(slice), .runtime_ns = SLICE_NS};
+
+	uv_enter();
+	if (!uv_mapping_traps())
+		return;
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first))
+		syscall(SYS_sched_setattr, 0, &slice, 0);
+}
+
 /* What all NICs share. Returns 0 or -errno. */
 static int start(void)
 {
-	const struct nic_runner_config config = {.cpu = -1, .begin = uv_enter};
+	const struct nic_runner_config config = {
+		.cpu = -1,
+		.begin = begin_runner,
+		.spin_ns = uv_mapping_traps() ? SHORT_SPIN_NS : 0,
+	};
 
 	if (ended)
 		return -ENODEV;
@@ -238,6 +272,11 @@ struct uv_device *uv_device_get(unsigned index)
 	if (!device)
 		errno = failed[index];
 	return device;
+}
+
+struct uv_device *uv_device_made(unsigned index)
+{
+	return __atomic_load_n(&devices[index], __ATOMIC_ACQUIRE);
 }
 
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info)

@@ -81,6 +81,8 @@ struct uv_device_info {
  * an index that is not below uv_config()->nics.
  */
 struct uv_device *uv_device_get(unsigned index);
+/* The same if it was made already, else NULL. */
+struct uv_device *uv_device_made(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
 

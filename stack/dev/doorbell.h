@@ -35,14 +35,16 @@ GDA_DEV void gda_dev_ring_blueflame(struct gda_dev_qp *qp, uint64_t from,
 	uint64_t block[8];
 
 	qp->bf_half ^= 1;
+	gda_order_before_combining();
 	if (index - from != 1) {
 		gda_order_record_before_register(
 			half, gda_dev_doorbell_value(qp, index));
-		return;
+	} else {
+		memcpy(block, qp->sq + (from & (qp->depth - 1)) * HW_WQE_BB,
+		       sizeof(block));
+		gda_order_blueflame_copy(half, block);
 	}
-	memcpy(block, qp->sq + (from & (qp->depth - 1)) * HW_WQE_BB,
-	       sizeof(block));
-	gda_order_blueflame_copy(half, block);
+	gda_order_after_combining();
 }
 
 /* Announce blocks from..index-1. */

@@ -77,10 +77,31 @@ GDA_DEV void gda_order_wqe_before_register(void *reg, uint64_t value)
 }
 
 /*
+ * On both sides of stores to a write-combining page, which is what BlueFlame
+ * registers are mapped as. Before them: WQEs and record are seen by a NIC that
+ * sees the register, for which a CPU's plain release store is not enough on
+ * such a page. After them: they leave the CPU's buffer now and not when it
+ * needs the room. A GPU writes across PCIe and has no such buffer.
+ */
+GDA_DEV void gda_order_before_combining(void)
+{
+#if !defined(__CUDACC__) && defined(__x86_64__)
+	__builtin_ia32_sfence();
+#elif !defined(__CUDACC__) && defined(__aarch64__)
+	__asm__ volatile("dsb st" ::: "memory");
+#endif
+}
+
+GDA_DEV void gda_order_after_combining(void)
+{
+	gda_order_before_combining();
+}
+
+/*
  * Copy one basic block into a BlueFlame register, its first 8 bytes last:
- * they are the doorbell. A write-combining page delivers the block at once;
- * of a polled page the poller looks at those 8 bytes first, and sees all
- * others (and the record) once it has seen them.
+ * they are the doorbell. A write-combining page delivers the block whole; of
+ * a polled page the poller looks at those 8 bytes first, and sees all others
+ * (and the record) once it has seen them.
  */
 GDA_DEV void gda_order_blueflame_copy(void *reg, const uint64_t block[8])
 {

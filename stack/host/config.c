@@ -90,6 +90,13 @@ static const struct variable variables[] = {
 	{"GDA_PROGRESS", KIND_NAME, AT(emu.progress), "both|hook|runner"},
 	{"GDA_STRICT", KIND_BOOL, AT(emu.strict), NULL},
 	{"GDA_START_COUNTER", KIND_U32, AT(emu.start_counter), NULL},
+	{"GDA_DEVICE", KIND_TEXT, AT(mlx5.device), NULL},
+	{"GDA_GID_INDEX", KIND_U32, AT(mlx5.gid_index), NULL},
+	{"GDA_SERVICE_LEVEL", KIND_U32, AT(mlx5.service_level), NULL},
+	{"GDA_TRAFFIC_CLASS", KIND_U32, AT(mlx5.traffic_class), NULL},
+	{"GDA_RELAXED_ORDERING", KIND_BOOL, AT(mlx5.relaxed_ordering), NULL},
+	{"GDA_LIBIBVERBS", KIND_TEXT, AT(mlx5.libibverbs), NULL},
+	{"GDA_LIBMLX5", KIND_TEXT, AT(mlx5.libmlx5), NULL},
 };
 
 /* Index of word in a list separated by '|', or -1. */
@@ -155,7 +162,7 @@ static void set_defaults(struct gda_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	config->version = GDA_CONFIG_VERSION;
-	config->backend = "emu";
+	config->backend = "auto";
 	config->heap_bytes = 64 << 20;
 	config->qps_per_peer = 1;
 	config->qp_depth = 128;
@@ -164,6 +171,7 @@ static void set_defaults(struct gda_config *config)
 	config->max_buffers = 64;
 	config->timeout_ms = 30000;
 	config->op_timeout_ms = 30000;
+	config->mlx5.gid_index = GDA_GID_AUTO;
 }
 
 int gda_config_load(struct gda_config *config)
@@ -231,6 +239,12 @@ static int check_ranges(const struct gda_config *config)
 		 false},
 		{"cq_mode", config->cq_mode, 0, GDA_CQ_RING, false},
 		{"doorbell", config->doorbell, 0, GDA_DOORBELL_BLUEFLAME,
+		 false},
+		{"mlx5.gid_index", config->mlx5.gid_index, 0, GDA_GID_AUTO,
+		 false},
+		{"mlx5.service_level", config->mlx5.service_level, 0, 15,
+		 false},
+		{"mlx5.traffic_class", config->mlx5.traffic_class, 0, 255,
 		 false},
 	};
 	size_t i;

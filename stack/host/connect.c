@@ -17,7 +17,6 @@
 #include "stack/host/internal.h"
 
 enum {
-	PORT = 1,
 	LOG_MSG_MAX = 30,
 	RETRY_COUNT = 7,
 	RNR_RETRY = 7,	  /* for ever; without receives there is no RNR */
@@ -55,7 +54,7 @@ static int to_init(struct gda *gda, struct gda_qp *qp)
 	uint8_t *qpc = begin(&t, HW_CMD_RST2INIT_QP, qp);
 
 	hw_set(qpc, HW_QPC_PM_STATE, HW_PM_MIGRATED);
-	hw_set(qpc + HW_QPC_PATH, HW_ADS_PORT, PORT);
+	hw_set(qpc + HW_QPC_PATH, HW_ADS_PORT, gda->port.number);
 	hw_set(qpc, HW_QPC_RRE, 1);
 	hw_set(qpc, HW_QPC_RWE, 1);
 	hw_set(qpc, HW_QPC_RAE, 1);
@@ -91,7 +90,7 @@ static int to_rtr(struct gda *gda, struct gda_qp *qp,
 	rc = gda->ops->path(gda->backend, &peer->port, qpc + HW_QPC_PATH);
 	if (rc)
 		return rc;
-	hw_set(qpc + HW_QPC_PATH, HW_ADS_PORT, PORT);
+	hw_set(qpc + HW_QPC_PATH, HW_ADS_PORT, gda->port.number);
 	return send(gda, qp, &t, "queue pair to RTR");
 }
 

@@ -98,6 +98,8 @@ struct gda {
 /* Say a sentence to the log and remember it; returns code. */
 int gda_fail(const struct gda_config *config, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Move this thread's last sentence to text: it was no error after all. */
+void gda_take_error(char *text, size_t size);
 void gda_log(const struct gda_config *config, enum gda_log_level level,
 	     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -109,6 +111,12 @@ int gda_config_check(const struct gda_config *config);
 int gda_launch_load(struct gda_config *config);
 /* A decimal number from text; K, M, G allowed. Returns false for others. */
 bool gda_parse_number(const char *text, uint64_t max, uint64_t *value);
+
+/* ---------------------------------------------------------- backend.c --- */
+
+/* The backend of config->backend. -ENODEV: there is no such one. */
+int gda_backend_find(const struct gda_config *config,
+		     const struct gda_backend_ops **ops);
 
 /* ---------------------------------------------------------- command.c --- */
 

@@ -27,6 +27,12 @@ int gda_fail(const struct gda_config *config, int code, const char *fmt, ...)
 	return code;
 }
 
+void gda_take_error(char *text, size_t size)
+{
+	snprintf(text, size, "%s", last_error);
+	last_error[0] = 0;
+}
+
 void gda_log(const struct gda_config *config, enum gda_log_level level,
 	     const char *fmt, ...)
 {

@@ -12,30 +12,6 @@
 
 #include "stack/host/internal.h"
 
-const struct gda_backend_ops *const gda_backends[] = {
-	&gda_backend_emu,
-	NULL,
-};
-
-static int find_backend(const struct gda_config *config,
-			const struct gda_backend_ops **ops)
-{
-	char known[128] = "";
-	size_t i, at = 0;
-
-	for (i = 0; gda_backends[i]; i++) {
-		if (!strcmp(gda_backends[i]->name, config->backend)) {
-			*ops = gda_backends[i];
-			return 0;
-		}
-		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s",
-				       i ? ", " : "", gda_backends[i]->name);
-	}
-	return gda_fail(config, -ENODEV,
-			"config: backend is \"%s\", this build knows: %s",
-			config->backend, known);
-}
-
 static void idle(void *arg)
 {
 	struct gda *gda = arg;
@@ -151,7 +127,7 @@ int gda_init(const struct gda_config *config, struct gda **out)
 	if (!rc)
 		rc = gda_config_check(config);
 	if (!rc)
-		rc = find_backend(config, &ops);
+		rc = gda_backend_find(config, &ops);
 	return rc ? rc : gda_init_on(ops, config, out);
 }
 
@@ -214,6 +190,11 @@ int gda_finalize(struct gda *gda)
 	pthread_mutex_destroy(&gda->lock);
 	free(gda);
 	return rc;
+}
+
+const char *gda_backend_name(const struct gda *gda)
+{
+	return gda->ops->name;
 }
 
 int gda_pe(const struct gda *gda)

@@ -144,7 +144,7 @@ static int check_shared_uar(const struct gda *gda)
 {
 	const struct gda_config *config = &gda->config;
 
-	if (!config->shared_uar || !gda->ops->polled_registers)
+	if (!config->shared_uar || !gda->ops->polled_registers(gda->backend))
 		return 0;
 	if (config->emu.strict || config->doorbell == GDA_DOORBELL_NO_RECORD)
 		return gda_fail(config, -EINVAL,

@@ -73,6 +73,11 @@ static void close_it(struct gda_backend *backend)
 	REAL.close(backend);
 }
 
+static bool polled_registers(struct gda_backend *backend)
+{
+	return REAL.polled_registers(backend);
+}
+
 static int query_port(struct gda_backend *backend, struct gda_port *port)
 {
 	return fails() ? -EIO : REAL.query_port(backend, port);
@@ -192,9 +197,9 @@ static void pause_hook(struct gda_backend *backend, gda_pause_fn **fn,
 
 const struct gda_backend_ops t_backend = {
 	.name = "recorder",
-	.polled_registers = true,
 	.open = open_it,
 	.close = close_it,
+	.polled_registers = polled_registers,
 	.query_port = query_port,
 	.command = command,
 	.obj_create = obj_create,

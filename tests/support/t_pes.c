@@ -16,6 +16,27 @@
 
 enum { PES_MAX = 16 };
 
+const char *t_backend_name(void)
+{
+	const char *name = getenv("GDA_BACKEND");
+
+	return name ? name : "emu";
+}
+
+bool t_is_emu(void)
+{
+	return !strcmp(t_backend_name(), "emu");
+}
+
+void t_emu_options(struct gda_config *config, const char *persona,
+		   uint32_t start_counter)
+{
+	if (!t_is_emu())
+		return;
+	config->emu.persona = persona;
+	config->emu.start_counter = start_counter;
+}
+
 void t_config(struct gda_config *config)
 {
 	extern char **environ;
@@ -25,6 +46,7 @@ void t_config(struct gda_config *config)
 	environ = &nothing;
 	gda_config_load(config);
 	environ = saved;
+	config->backend = t_backend_name();
 	config->heap_bytes = 1 << 20;
 	config->timeout_ms = 20000;
 	config->op_timeout_ms = 20000;

@@ -42,9 +42,11 @@ static void check_general(const uint8_t *cap, bool roce)
 	assert_int_equal(hw_get(cap, HW_CAP_CD), 1);
 	assert_true(hw_get(cap, HW_CAP_LOG_MAX_RA_REQ_QP) >= 4);
 	assert_true(hw_get(cap, HW_CAP_LOG_MAX_RA_RES_QP) >= 4);
+	/* What libibverbs and UCX (compact address vectors) look for. */
+	assert_int_equal(hw_get(cap, HW_CAP_UD), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UC), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_COMPACT_AV), 1);
 	/* Not modelled, so not offered. */
-	assert_int_equal(hw_get(cap, HW_CAP_UD), 0);
-	assert_int_equal(hw_get(cap, HW_CAP_UC), 0);
 	assert_int_equal(hw_get(cap, HW_CAP_DCT), 0);
 	assert_int_equal(hw_get(cap, HW_CAP_XRC), 0);
 }

@@ -84,7 +84,7 @@ static void test_each_field_is_checked(void **state)
 		"WQ_LOG_WQ_STRIDE (mailbox 0x70[19:16]) holds 10 (0xa), "
 		"expected 4 to 9"};
 	struct t_refusal linked = {HW_CMD_BAD_PARAM, WQ + 0x20,
-				   "a linked slot starts with"};
+				   "the slot starts with"};
 	struct t_refusal size = {HW_CMD_BAD_PARAM, WQ + 0x20,
 				 "WQ_LOG_WQ_SZ (mailbox 0x70[4:0]) holds 16"};
 
@@ -129,6 +129,7 @@ static void test_a_cyclic_queue_may_have_slots_of_16_bytes(void **state)
 	uint8_t in[HW_CREATE_RMP_IN_BYTES];
 
 	memcpy(in, f->good, sizeof(in));
+	hw_set(in + HW_RMPC_OFFSET, HW_RMPC_BASIC_CYCLIC_RCV_WQE, 1);
 	hw_set(in + WQ, HW_WQ_TYPE, HW_WQ_CYCLIC);
 	hw_set(in + WQ, HW_WQ_LOG_WQ_STRIDE, 4);
 	hw_set(in + WQ, HW_WQ_LOG_WQ_SZ, 0);

@@ -47,7 +47,7 @@ static void test_an_empty_environment_gives_one_pe_with_defaults(void **state)
 	assert_int_equal(load(NULL), 0);
 	assert_int_equal(config.npes, 1);
 	assert_int_equal(config.pe, 0);
-	assert_string_equal(config.backend, "emu");
+	assert_string_equal(config.backend, "auto");
 	assert_string_equal(config.job, "");
 	assert_non_null(strstr(config.root, "127.0.0.1:"));
 	assert_int_equal(gda_config_check(&config), 0);
@@ -56,18 +56,21 @@ static void test_an_empty_environment_gives_one_pe_with_defaults(void **state)
 static void test_every_variable_sets_its_field(void **state)
 {
 	(void)state;
-	assert_int_equal(LOAD("GDA_BACKEND", "mlx5", "GDA_HEAP_BYTES", "3G",
-			      "GDA_QPS_PER_PEER", "4", "GDA_QP_DEPTH", "0x40",
-			      "GDA_SHARED", "1", "GDA_SHARED_UAR", "1",
-			      "GDA_CQ", "ring", "GDA_DOORBELL", "no-record",
-			      "GDA_BATCH", "16", "GDA_FETCH_SLOTS", "7",
-			      "GDA_MAX_BUFFERS", "9", "GDA_TIMEOUT_MS", "12",
-			      "GDA_OP_TIMEOUT_MS", "0", "GDA_PERSONA",
-			      "connectx-8", "GDA_FABRIC", "/f", "GDA_LINK",
-			      "roce", "GDA_PROGRESS", "runner", "GDA_STRICT",
-			      "1", "GDA_START_COUNTER", "0xfff0", "GDA_ROOT",
-			      "h:1", "GDA_JOB", "j", "GDA_LOG", "stderr"),
-			 0);
+	assert_int_equal(
+		LOAD("GDA_BACKEND", "mlx5", "GDA_HEAP_BYTES", "3G",
+		     "GDA_QPS_PER_PEER", "4", "GDA_QP_DEPTH", "0x40",
+		     "GDA_SHARED", "1", "GDA_SHARED_UAR", "1", "GDA_CQ", "ring",
+		     "GDA_DOORBELL", "no-record", "GDA_BATCH", "16",
+		     "GDA_FETCH_SLOTS", "7", "GDA_MAX_BUFFERS", "9",
+		     "GDA_TIMEOUT_MS", "12", "GDA_OP_TIMEOUT_MS", "0",
+		     "GDA_PERSONA", "connectx-8", "GDA_FABRIC", "/f",
+		     "GDA_LINK", "roce", "GDA_PROGRESS", "runner", "GDA_STRICT",
+		     "1", "GDA_START_COUNTER", "0xfff0", "GDA_ROOT", "h:1",
+		     "GDA_JOB", "j", "GDA_LOG", "stderr", "GDA_DEVICE",
+		     "mlx5_3:2", "GDA_GID_INDEX", "3", "GDA_SERVICE_LEVEL", "2",
+		     "GDA_TRAFFIC_CLASS", "104", "GDA_RELAXED_ORDERING", "1",
+		     "GDA_LIBIBVERBS", "/v", "GDA_LIBMLX5", "/m"),
+		0);
 	assert_string_equal(config.backend, "mlx5");
 	assert_true(config.heap_bytes == 3ull << 30);
 	assert_int_equal(config.qps_per_peer, 4);
@@ -88,6 +91,13 @@ static void test_every_variable_sets_its_field(void **state)
 	assert_string_equal(config.root, "h:1");
 	assert_string_equal(config.job, "j");
 	assert_ptr_equal(config.log, gda_log_stderr);
+	assert_string_equal(config.mlx5.device, "mlx5_3:2");
+	assert_int_equal(config.mlx5.gid_index, 3);
+	assert_int_equal(config.mlx5.service_level, 2);
+	assert_int_equal(config.mlx5.traffic_class, 104);
+	assert_true(config.mlx5.relaxed_ordering);
+	assert_string_equal(config.mlx5.libibverbs, "/v");
+	assert_string_equal(config.mlx5.libmlx5, "/m");
 }
 
 static void test_names_of_choices_are_found_whole(void **state)

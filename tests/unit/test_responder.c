@@ -167,7 +167,7 @@ static void test_lengths_that_do_not_fit_are_invalid(void **state)
 	expect_invalid(p, &k, "the payload length does not fit");
 	begin(p, &k, HW_PKT_READ_REQUEST, 0);
 	add_reth(&k, p->memory[1], p->key[1], (1u << 30) + 1);
-	expect_invalid(p, &k, "longer than 2^30");
+	expect_invalid(p, &k, "longer than 2^qpc.log_msg_max");
 }
 
 static void test_the_order_of_packets_is_checked(void **state)
@@ -204,8 +204,9 @@ static void test_reserved_atomic_sizes_are_invalid(void **state)
 		memcpy(k.p.header + k.p.header_len, &eth, sizeof(eth));
 		k.p.header_len += sizeof(eth);
 		expect_invalid(p, &k,
-			       sizes[i] > 1u << 30 ? "longer than 2^30"
-						   : "4 or 8 bytes");
+			       sizes[i] > 1u << 30
+				       ? "longer than 2^qpc.log_msg_max"
+				       : "4 or 8 bytes");
 	}
 }
 

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""docs/compatibility.md, from the results of one or more runs of matrix.py."""
+
+import re
+
+HEAD = """\
+# Compatibility
+
+Unmodified programs under `belfry run`. This page is written by
+`tests/apps/matrix.py --markdown` from runs of the whole table in
+`tests/apps/cases.py`; nothing in it was edited. Latencies and rates are of a
+small virtual machine with two cores that each pair of processes shares: they
+say that a program did its work, not how fast Belfry is.
+"""
+
+HINTS = {
+    "devices": "ibverbs-utils: what is there.",
+    "pingpong": "ibverbs-utils: two processes. Figures are microseconds per "
+                "iteration.",
+    "perftest": "Two processes. Bandwidth tools show size, average MiB/s and "
+                "million messages/s, latency tools size and average "
+                "microseconds, both of the last line that the client printed.",
+    "ucx": "Debian's UCX, two processes: average latency, bandwidth, rate.",
+    "mpi": "Open MPI over UCX, every rank under `belfry run`.",
+    "pyverbs": "Scripts of ours over the distribution's pyverbs.",
+    "devx": "Programs of ours that build commands, WQEs and doorbells "
+            "themselves, as NVSHMEM IBGDA does, over libmlx5's DEVX.",
+    "rdma-core": "rdma-core's own tests (`tests/` of its source), a module a "
+                 "row. Below the table: each test that did not pass.",
+}
+
+
+def cell(text):
+    """Text that a Markdown table can hold."""
+    text = re.sub(r"0x[0-9a-f]{9,}", "0x...", text)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def key(row):
+    """What makes rows of two runs the same case."""
+    return (row["group"], row["name"], row["run"], row["pairs"],
+            tuple(sorted(row["env"].items())))
+
+
+def settings(row):
+    words = [f"`{name}={value}`" for name, value in row["env"].items()
+             if not name.startswith("OMPI_")]
+    if row["run"]:
+        words.append(f"`{row['run']}`")
+    if row["pairs"] > 1:
+        words.append(f"{row['pairs']} pairs at once")
+    return " ".join(words)
+
+
+def outcome(row):
+    if row is None:
+        return "-"
+    note = row["reason"] or row["figures"]
+    if row["result"] == "FAIL":
+        return cell(f"**FAIL** {note}")
+    return cell(f"{row['result']} {note}").strip()
+
+
+def versions(runs):
+    lines = [f"System: {runs[0]['system']}.", ""]
+    lines += ["| package | version |", "|---|---|"]
+    lines += [f"| {name} | {version} |" for name, version in
+              sorted(runs[0]["packages"].items())]
+    return lines
+
+
+def counts(runs):
+    groups = list(dict.fromkeys(row["group"] for row in runs[0]["results"]))
+    lines = ["| group | " + " | ".join(
+        f"rdma-core {run['library']}" for run in runs) + " |",
+        "|---|" + "---|" * len(runs)]
+    for group in groups:
+        cells = []
+        for run in runs:
+            rows = [row["result"] for row in run["results"]
+                    if row["group"] == group]
+            cells.append(", ".join(
+                f"{rows.count(word)} {word}" for word in
+                ("PASS", "FAIL", "SKIP") if word in rows) or "-")
+        lines.append(f"| [{group}](#{group}) | " + " | ".join(cells) + " |")
+    return lines
+
+
+def table(group, runs):
+    by_key = [{key(row): row for row in run["results"]} for run in runs]
+    keys = list(dict.fromkeys(
+        key(row) for run in runs for row in run["results"]
+        if row["group"] == group))
+    lines = ["| program | settings | " + " | ".join(
+        f"rdma-core {run['library']}" for run in runs) + " |",
+        "|---|---|" + "---|" * len(runs)]
+    for wanted in keys:
+        rows = [rows.get(wanted) for rows in by_key]
+        row = next(row for row in rows if row)
+        lines.append(f"| `{cell(row['name'])}` | {settings(row)} | " +
+                     " | ".join(outcome(row) for row in rows) + " |")
+    return lines
+
+
+def details(group, runs):
+    """Single tests that failed or were skipped, and why."""
+    lines = []
+    for run in runs:
+        found = {}
+        for row in run["results"]:
+            if row["group"] != group:
+                continue
+            for text in row["details"]:
+                found.setdefault(text, []).append(
+                    "roce" if "roce" in row["run"] else "ib")
+        if found:
+            lines += ["", f"Not passed with rdma-core {run['library']}:", ""]
+            lines += [f"- {cell(text)} ({', '.join(links)})"
+                      for text, links in sorted(found.items())]
+    return lines
+
+
+def markdown(runs):
+    lines = [HEAD] + versions(runs) + [""] + counts(runs)
+    for group in dict.fromkeys(row["group"] for row in runs[0]["results"]):
+        lines += ["", f"## {group}", "", HINTS.get(group, ""), ""]
+        lines += table(group, runs) + details(group, runs)
+    return "\n".join(lines) + "\n"
