@@ -35,7 +35,7 @@ UV_EXPORT int faccessat(int dir, const char *name, int mode, int flags)
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	if (path.device >= 0)
 		return device_access(mode);
@@ -78,7 +78,7 @@ UV_EXPORT ssize_t readlinkat(int dir, const char *name, char *buf, size_t size)
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	return shown(UV_CALL(readlinkat, dir, path.name, buf, size), buf);
 }

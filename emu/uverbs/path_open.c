@@ -43,7 +43,7 @@ static int open_at(int dir, const char *name, int flags, mode_t mode)
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	if (path.device >= 0 && !(flags & O_PATH))
 		return open_device((unsigned)path.device, flags);
@@ -221,7 +221,7 @@ UV_EXPORT int scandirat(int dir, const char *name, struct dirent ***list,
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	return UV_CALL(scandirat, dir, path.name, list, wanted, order);
 }
@@ -231,7 +231,7 @@ UV_EXPORT int scandirat64(int dir, const char *name, struct dirent64 ***list,
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	return UV_CALL(scandirat64, dir, path.name, list, wanted, order);
 }

@@ -172,7 +172,18 @@ static int opens(void)
 	fd = inotify_init();
 	CHECK(inotify_add_watch(fd, "/dev/infiniband", IN_CREATE) > 0);
 	close(fd);
-	/* Not by a way that we do not see. */
+	/* From above. */
+	CHECK(!chdir("/sys/class"));
+	CHECK(read_file("infiniband/mlx5_0/device/vendor", text));
+	CHECK(read_file("./infiniband_verbs/abi_version", text));
+	CHECK(!access("infiniband/", F_OK) && access("infiniband/x", F_OK));
+	dir = open("/", O_RDONLY | O_DIRECTORY);
+	CHECK(!faccessat(dir, "sys/class/infiniband/mlx5_0", F_OK, 0));
+	fd = openat(dir, "sys/bus/pci/devices/be1f:01:00.0/class", O_RDONLY);
+	CHECK(fd >= 0);
+	close(fd);
+	close(dir);
+	/* Not by a way that is not seen. */
 	dir = open("/dev/infiniband", O_RDONLY | O_DIRECTORY);
 	CHECK(openat(dir, "uverbs0", O_RDWR) < 0);
 	close(dir);
