@@ -10,7 +10,8 @@ target_compile_definitions(belfry-uverbs PRIVATE _GNU_SOURCE)
 # Interposers get what the program passes, NULL included, whatever headers
 # promise; and fortified headers have functions where we define them.
 target_compile_options(belfry-uverbs PRIVATE
-  -fvisibility=hidden -fno-delete-null-pointer-checks -U_FORTIFY_SOURCE)
+  -fvisibility=hidden -fno-delete-null-pointer-checks -Wno-nonnull-compare
+  -U_FORTIFY_SOURCE)
 target_link_options(belfry-uverbs PRIVATE
   -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -Wl,--wrap=syscall -Wl,-z,nodelete)
 set_target_properties(belfry-uverbs PROPERTIES
@@ -35,6 +36,15 @@ if(LIBEV_ARCHIVE_IS_PIC)
   target_link_libraries(belfry-uverbs PRIVATE ${LIBEV_ARCHIVE})
 else()
   target_link_libraries(belfry-uverbs PRIVATE LibEv::LibEv)
+endif()
+
+# A library with the address sanitizer needs its runtime loaded first, also
+# into programs that have none.
+set(BELFRY_PRELOAD_FIRST "")
+if(BELFRY_SANITIZE MATCHES "address" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libasan.so
+                  OUTPUT_VARIABLE runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
+  get_filename_component(BELFRY_PRELOAD_FIRST "${runtime}" REALPATH)
 endif()
 
 install(TARGETS belfry-uverbs LIBRARY DESTINATION lib/belfry)

@@ -242,27 +242,31 @@ static bool take_pieces(struct nic_uar_pieces *pieces, size_t at,
 	return true;
 }
 
-static void write_register(struct nic *nic, struct nic_uar *uar, unsigned i,
+static bool write_register(struct nic *nic, struct nic_uar *uar, unsigned i,
 			   const struct nic_uar_store *store)
 {
 	uint64_t word;
 
-	if (take_pieces(&uar->pieces[i], register_offset(i), store, &word))
-		send_register(nic, uar, word);
+	return take_pieces(&uar->pieces[i], register_offset(i), store, &word) &&
+	       send_register(nic, uar, word);
 }
 
-void nic_scan_write(struct nic *nic, struct nic_uar *uar,
+bool nic_scan_write(struct nic *nic, struct nic_uar *uar,
 		    const struct nic_uar_store *store)
 {
+	bool rung = false;
 	uint64_t word;
 	unsigned i;
 
 	for (i = 0; i < register_count(uar); i++)
-		write_register(nic, uar, i, store);
+		rung |= write_register(nic, uar, i, store);
 	if (uar->no_dbr_users)
-		write_register(nic, uar, NIC_UAR_REG_NO_DBR, store);
-	if (take_pieces(&uar->cq_pieces, HW_UAR_CQ_DOORBELL, store, &word))
+		rung |= write_register(nic, uar, NIC_UAR_REG_NO_DBR, store);
+	if (take_pieces(&uar->cq_pieces, HW_UAR_CQ_DOORBELL, store, &word)) {
 		cq_register(nic, uar, word);
+		rung = true;
+	}
+	return rung;
 }
 
 void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp)

@@ -247,6 +247,24 @@ static bool take_wait(struct walk *w)
 	return true;
 }
 
+/* The segments are looked at when it is the request's turn: the keys that
+ * they are about may change until then. */
+static bool take_umr(struct walk *w)
+{
+	struct nic_request *request = w->request;
+	uint32_t bytes = w->end - w->offset;
+
+	if (bytes < HW_UMR_MIN_BYTES)
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "ctrl.ds %u leaves no room for the UMR control "
+			   "segment and the key context",
+			   w->end / HW_WQE_DS);
+	request->block = nic_block_get(&w->nic->pool);
+	assert(request->block); /* see nic_pool_empty() */
+	request->segment_bytes = (uint16_t)bytes;
+	return take(w, request->block->bytes, bytes);
+}
+
 static bool take_inline(struct walk *w, uint32_t len)
 {
 	struct nic_request *request = w->request;
@@ -388,6 +406,8 @@ bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 	if ((op.flags & HW_OPF_ATOMIC) && !take_atomic(&w, ctrl.opmod))
 		return false;
 	if ((op.flags & HW_OPF_WAIT) && !take_wait(&w))
+		return false;
+	if ((op.flags & HW_OPF_UMR) && !take_umr(&w))
 		return false;
 	if ((op.flags & HW_OPF_DATA) && (!take_data(&w) || !check_length(&w)))
 		return false;

@@ -137,6 +137,10 @@ void nic_mkey_remove(struct nic *nic, struct nic_mkey *key);
 /* What is behind the key may be used (again), or not any more. */
 void nic_mkey_set_free(struct nic_mkey *key, bool free);
 
+/* UMR: take over the fields of the context that the mask names (hw/umr.h);
+ * the caller has checked that they may be. */
+void nic_mkey_update(struct nic_mkey *key, uint64_t mask, const uint8_t *mkc);
+
 /* A peer's send with invalidate, on a QP: NULL, or why the key stays. */
 const char *nic_mkey_invalidate(struct nic *nic, uint32_t rkey, uint32_t pd,
 				uint32_t qpn);

@@ -212,6 +212,50 @@ void nic_mkey_set_free(struct nic_mkey *key, bool free)
 		key->memory = (uint8_t *)key->umem->mem.addr + key->umem_offset;
 }
 
+static void update_access(struct nic_mkey *key, uint64_t mask,
+			  const uint8_t *mkc)
+{
+	const struct {
+		uint64_t bit;
+		struct hw_field field;
+		uint8_t right;
+	} rights[] = {{HW_UMR_LR, HW_MKC_LR, MKEY_LOCAL_READ},
+		      {HW_UMR_LW, HW_MKC_LW, MKEY_LOCAL_WRITE},
+		      {HW_UMR_RR, HW_MKC_RR, MKEY_REMOTE_READ},
+		      {HW_UMR_RW, HW_MKC_RW, MKEY_REMOTE_WRITE},
+		      {HW_UMR_A, HW_MKC_A, MKEY_ATOMIC}};
+	unsigned i;
+
+	for (i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
+		if (!(mask & rights[i].bit))
+			continue;
+		key->access &= (uint8_t)~rights[i].right;
+		if (hw_get(mkc, rights[i].field))
+			key->access |= rights[i].right;
+	}
+}
+
+void nic_mkey_update(struct nic_mkey *key, uint64_t mask, const uint8_t *mkc)
+{
+	update_access(key, mask, mkc);
+	if (mask & HW_UMR_LEN) {
+		key->len = hw_get64(mkc, HW_MKC_LEN);
+		key->all = hw_get(mkc, HW_MKC_LENGTH64);
+	}
+	if (mask & HW_UMR_START_ADDR)
+		key->start = hw_get64(mkc, HW_MKC_START_ADDR);
+	if (mask & HW_UMR_PAGE_SIZE)
+		key->log_entity = (uint8_t)hw_get(mkc, HW_MKC_LOG_PAGE_SIZE);
+	if (mask & HW_UMR_EN_RINVAL)
+		key->rinval = hw_get(mkc, HW_MKC_EN_RINVAL);
+	if (mask & HW_UMR_MKEY)
+		key->variant = (uint8_t)hw_get(mkc, HW_MKC_MKEY_7_0);
+	if (mask & HW_UMR_QPN)
+		key->qpn = hw_get(mkc, HW_MKC_QPN);
+	if (mask & HW_UMR_FREE)
+		nic_mkey_set_free(key, hw_get(mkc, HW_MKC_FREE));
+}
+
 const char *nic_mkey_invalidate(struct nic *nic, uint32_t rkey, uint32_t pd,
 				uint32_t qpn)
 {

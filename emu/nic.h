@@ -211,10 +211,10 @@ int nic_uar_set_trapped(struct nic *nic, uint32_t index, bool trapped);
  * rest of a BlueFlame copy and all other offsets are ignored. The page itself
  * is neither read nor written.
  *
- * The doorbell is taken, not served: call nic_step(), or nic_wake() (wire.h).
- *
- * Returns 0; -ENOENT; -EINVAL if that is not within a page. What the doorbell
- * says is no error: it is refused as the device does, and the log tells why.
+ * Returns 1 if that was a doorbell. It is taken, not served: call nic_step(),
+ * or nic_wake() (wire.h). 0 if there is nothing to serve; -ENOENT; -EINVAL if
+ * that is not within a page. What a doorbell says is no error: it is refused
+ * as the device does, and the log tells why.
  */
 int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
 		  const void *bytes, size_t len);

@@ -188,6 +188,10 @@ int nic_unacked_reserve(struct nic *nic, struct nic_qp *qp,
 void nic_unacked_done(struct nic *nic, struct nic_qp *qp,
 		      struct nic_request *r);
 
+/* umr.c: change a key as the request says; an error syndrome, or 0. */
+uint8_t nic_umr(struct nic *nic, const struct nic_qp *qp,
+		const struct nic_request *request);
+
 /* requester.c: send; true if there is more to do now. */
 bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget);
 void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp);

@@ -51,11 +51,12 @@ struct nic_request {
 	uint32_t imm;
 	uint32_t total_len; /* payload bytes, request or response */
 	uint32_t first_psn;
-	uint32_t packets;      /* PSNs that it occupies; 0 for local opcodes */
-	uint32_t sent;	       /* packets sent since the last retransmission */
-	uint32_t done_packets; /* acknowledged, or response packets placed */
-	uint16_t wqe_index;    /* ctrl.index: what the CQE will say */
-	uint16_t flags;	       /* enum hw_op_flags */
+	uint32_t packets;	/* PSNs that it occupies; 0 for local opcodes */
+	uint32_t sent;		/* packets sent since the last retransmission */
+	uint32_t done_packets;	/* acknowledged, or response packets placed */
+	uint16_t wqe_index;	/* ctrl.index: what the CQE will say */
+	uint16_t flags;		/* enum hw_op_flags */
+	uint16_t segment_bytes; /* UMR: of its segments, kept in the block */
 	uint8_t opcode;
 	uint8_t bbs;
 	uint8_t fm_ce_se;

@@ -35,7 +35,7 @@ enum why_blocked { /* trace sq_blocked */
 /*
  * Modes 2 and 4 wait for earlier reads and atomics, 3 for every earlier
  * request. Mode 1 waits for local invalidations and UMR, which are done when
- * the next WQE is looked at.
+ * the next WQE is looked at (umr.c).
  */
 static bool fence_holds(const struct nic_sq *sq, const struct nic_request *r)
 {
@@ -187,7 +187,7 @@ static struct nic_request *next_request(struct nic *nic, struct nic_qp *qp)
 static uint8_t packet_operation(const struct nic_request *r, uint32_t i)
 {
 	bool first = i == 0, last = i == r->packets - 1;
-	bool imm = r->flags & HW_OPF_IMM;
+	bool imm = r->flags & HW_OPF_IMM, inval = r->flags & HW_OPF_INVAL;
 
 	switch (r->opcode) {
 	case HW_OP_RDMA_READ:
@@ -211,9 +211,11 @@ static uint8_t packet_operation(const struct nic_request *r, uint32_t i)
 		return last ? HW_PKT_WRITE_LAST + imm : HW_PKT_WRITE_MIDDLE;
 	}
 	if (first && last)
-		return HW_PKT_SEND_ONLY + imm;
+		return inval ? HW_PKT_SEND_ONLY_INV : HW_PKT_SEND_ONLY + imm;
 	if (first)
 		return HW_PKT_SEND_FIRST;
+	if (last && inval)
+		return HW_PKT_SEND_LAST_INV;
 	return last ? HW_PKT_SEND_LAST + imm : HW_PKT_SEND_MIDDLE;
 }
 
@@ -304,7 +306,8 @@ static void build_headers(struct nic_qp *qp, const struct nic_request *r,
 	}
 	if (op.flags & (HW_PKTF_ATOMIC_ETH | HW_PKTF_MASKED_ETH))
 		append_atomic(packet, r, op.flags & HW_PKTF_MASKED_ETH);
-	if (op.flags & HW_PKTF_IMMDT) {
+	/* An immediate, or a key to invalidate: they look alike. */
+	if (op.flags & (HW_PKTF_IMMDT | HW_PKTF_IETH)) {
 		imm.imm = to_be32(r->imm);
 		append(packet, &imm, sizeof(imm));
 	}
@@ -467,6 +470,12 @@ static enum sent send_request(struct nic *nic, struct nic_qp *qp,
 static bool local_request(struct nic *nic, struct nic_qp *qp,
 			  struct nic_request *r)
 {
+	/* Once: retransmission comes by again. */
+	if ((r->flags & HW_OPF_UMR) && !r->syndrome && !r->done) {
+		r->syndrome = nic_umr(nic, qp, r);
+		r->done = true;
+		qp->sq.stopped |= r->syndrome != HW_SYND_NONE;
+	}
 	qp->sq.tx = r->next;
 	nic_completer_run(nic, qp);
 	return qp->state == HW_QP_RTS;

@@ -11,7 +11,6 @@
  *
  * Source: IBTA vol. 1, 9.7.4 (responder, table 55), 9.7.5.1; the order of
  * checks as in Linux rxe_resp.c.
- * Not modelled: memory windows, invalidation.
  * Thread: under the NIC's lock.
  */
 #include "emu/arrival.h"
@@ -61,7 +60,8 @@ static void decode(struct nic_arrival *a)
 		a->atomic.swap_mask = hw_get_be64(m.swap_mask);
 		a->atomic.compare_mask = hw_get_be64(m.compare_mask);
 	}
-	if (a->op.flags & HW_PKTF_IMMDT) {
+	/* An immediate, or a key to invalidate: they look alike. */
+	if (a->op.flags & (HW_PKTF_IMMDT | HW_PKTF_IETH)) {
 		memcpy(&imm, ext, sizeof(imm));
 		a->imm = from_be32(imm);
 	}
@@ -382,6 +382,8 @@ static uint8_t recv_opcode(const struct nic_arrival *a)
 {
 	if (a->op.flags & HW_PKTF_WRITE)
 		return HW_CQE_RESP_WR_IMM;
+	if (a->op.flags & HW_PKTF_IETH)
+		return HW_CQE_RESP_SEND_INV;
 	return a->op.flags & HW_PKTF_IMMDT ? HW_CQE_RESP_SEND_IMM
 					   : HW_CQE_RESP_SEND;
 }

@@ -74,6 +74,26 @@ static enum nic_arrival_state execute_write(struct nic_arrival *a)
 	return COMPLETE;
 }
 
+/*
+ * Send with invalidate: the key goes before the message completes. IBTA lets
+ * the responder end without a word if it cannot (class J); a ConnectX refuses
+ * the request, so that its peer learns of it.
+ */
+static enum nic_arrival_state invalidate(struct nic_arrival *a)
+{
+	const char *why;
+
+	a->rkey = a->imm;
+	why = nic_mkey_invalidate(a->nic, a->rkey, a->qp->pd, a->qp->number);
+	if (!why)
+		return COMPLETE;
+	nic_log(a->nic, NIC_LOG_ERROR, "QP 0x%x: invalidation of rkey 0x%x: %s",
+		a->qp->number, a->rkey, why);
+	return nic_arrival_fail_recv(a, a->qp->resp.recv.wqe_counter,
+				     HW_SYND_REMOTE_INVAL_REQ,
+				     HW_NAK_REMOTE_ACCESS);
+}
+
 static enum nic_arrival_state execute_send(struct nic_arrival *a)
 {
 	struct nic_recv *recv = &a->qp->resp.recv;
@@ -89,9 +109,10 @@ static enum nic_arrival_state execute_send(struct nic_arrival *a)
 					     HW_NAK_INVALID_REQ);
 	ret = nic_scatter(a->nic, a->qp, recv->block->sge, recv->offset,
 			  a->packet);
-	if (!ret)
-		recv->offset += a->packet->payload_len;
-	return ret ? move_failed(a, ret) : COMPLETE;
+	if (ret)
+		return move_failed(a, ret);
+	recv->offset += a->packet->payload_len;
+	return a->op.flags & HW_PKTF_IETH ? invalidate(a) : COMPLETE;
 }
 
 static struct nic_response *add_response(struct nic_arrival *a)

@@ -496,6 +496,7 @@ void nic_runner_stop(struct nic_runner *runner)
 {
 	if (!runner)
 		return;
-	nic_runner_halt(runner);
+	if (!runner->stop)
+		nic_runner_halt(runner);
 	free_runner(runner);
 }

@@ -54,8 +54,8 @@ void nic_runner_wake(void *runner);
 
 /*
  * End the thread and keep the runner, so that nic_runner_wake() stays allowed:
- * for the end of a process whose other threads go on. Nothing else is allowed
- * afterwards.
+ * for the end of a process whose other threads go on. Only nic_runner_stop() is
+ * allowed besides.
  */
 void nic_runner_halt(struct nic_runner *runner);
 

@@ -10,6 +10,7 @@
  *   DETH, 8: Q_Key(4) resv8 | source QP(3)     XRCETH, 4: resv8 | XRC SRQ(3)
  *   AETH, 4: syndrome[31:24] | msn[23:0]
  *   AtomicAckETH, 8: original value     ImmDt, 4: immediate
+ *   IETH, 4: key to invalidate
  *   MaskedAtomicETH, 48: va(8) rkey(4) operand bytes(4) swap or add(8)
  *                  compare or field boundary(8) swap mask(8) compare mask(8)
  *
@@ -38,6 +39,7 @@ enum {
 	HW_AETH_BYTES = 4,
 	HW_ATOMIC_ACK_ETH_BYTES = 8,
 	HW_IMMDT_BYTES = 4,
+	HW_IETH_BYTES = 4,
 	HW_MASKED_ATOMIC_ETH_BYTES = 48,
 	HW_DETH_BYTES = 8,
 	HW_XRCETH_BYTES = 4,
@@ -80,6 +82,8 @@ enum hw_pkt_opcode {
 	HW_PKT_ATOMIC_ACK = 0x12,
 	HW_PKT_CMP_SWAP = 0x13,
 	HW_PKT_FETCH_ADD = 0x14,
+	HW_PKT_SEND_LAST_INV = 0x16,
+	HW_PKT_SEND_ONLY_INV = 0x17,
 	HW_PKT_MASKED_CS = 0xc0, /* ours, see above */
 	HW_PKT_MASKED_FA = 0xc1,
 	HW_PKT_UNREACHABLE = 0xc2, /* ours: a lossless wire reports a drop */
@@ -103,6 +107,7 @@ enum hw_pkt_flags {
 	HW_PKTF_MASKED_ETH = 1 << 12,
 	HW_PKTF_ATOMIC_ACK = 1 << 13,
 	HW_PKTF_PAYLOAD = 1 << 14,
+	HW_PKTF_IETH = 1 << 15,
 	HW_PKTF_DETH = 1 << 16,
 	HW_PKTF_XRCETH = 1 << 17,
 };
@@ -158,6 +163,11 @@ static inline struct hw_pkt_op hw_pkt_rc_op(uint8_t opcode)
 			 HW_PKTF_ATOMIC_ACK, 24},
 		{"CMP_SWAP", HW_PKTF_ATOMIC | HW_PKTF_ONLY | HW_PKTF_ATOMIC_ETH, 40},
 		{"FETCH_ADD", HW_PKTF_ATOMIC | HW_PKTF_ONLY | HW_PKTF_ATOMIC_ETH, 40},
+		{0, 0, 0},
+		{"SEND_LAST_INV",
+		 HW_PKTF_SEND | HW_PKTF_LAST | HW_PKTF_IETH | HW_PKTF_PAYLOAD, 16},
+		{"SEND_ONLY_INV",
+		 HW_PKTF_SEND | HW_PKTF_ONLY | HW_PKTF_IETH | HW_PKTF_PAYLOAD, 16},
 	};
 	static const struct hw_pkt_op ours[] = {
 		{"MASKED_CS", HW_PKTF_ATOMIC | HW_PKTF_ONLY | HW_PKTF_MASKED_ETH, 60},
@@ -336,6 +346,11 @@ struct hw_immdt {
 	be32 imm;
 };
 HW_SIZE(struct hw_immdt, 4);
+
+struct hw_ieth {
+	be32 rkey;
+};
+HW_SIZE(struct hw_ieth, 4);
 
 struct hw_atomic_ack_eth {
 	be32 orig[2];

@@ -180,6 +180,7 @@ HW_AT(struct hw_repeat_entry, address, 8);
 enum {
 	HW_OCTWORD = 16,
 	HW_REPEAT_OP = 0x400,
+	HW_UMR_MIN_BYTES = 48 + 64, /* control segment and context */
 };
 
 HW_FN struct hw_repeat_head hw_repeat_head_encode(uint32_t byte_count,

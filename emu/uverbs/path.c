@@ -147,7 +147,7 @@ static bool lead_in(struct uv_path *path, size_t entry, const char *rest)
 	}
 	memmove(path->buf + len, path->buf, entry);
 	memcpy(path->buf, root, len);
-	strcpy(path->buf + len + entry, rest);
+	memcpy(path->buf + len + entry, rest, strlen(rest) + 1);
 	path->name = path->buf;
 	return true;
 }

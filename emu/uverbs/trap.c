@@ -10,9 +10,10 @@
  * Reads of a page show what the NIC's mapping of it holds, which is what a
  * read-modify-write would see; of these only XCHG is followed.
  *
- * Stack: the kernel's frame (with AVX-512 about 3.5 KiB), 0.5 KiB here, 1.5 KiB
- * more for an instruction that is not in the cache, and what ops need. It is
- * the alternate stack if the program's own action for SIGSEGV has SA_ONSTACK.
+ * Stack: 5.3 KiB with a step of the NIC in ops, measured; 3.3 KiB of them are
+ * the kernel's frame with AVX-512. Decoding takes 1.5 KiB before ops are
+ * called. It is the alternate stack if the program's own action for SIGSEGV has
+ * SA_ONSTACK, and one of 8 KiB is enough.
  *
  * Not modelled: system calls that write to a page (they fail with EFAULT), and
  * stores by a GPU or another device.
@@ -362,14 +363,15 @@ static bool overlaps(const struct trap *trap)
 
 static void insert(struct trap *trap)
 {
-	uintptr_t page;
+	uintptr_t page = trap->start;
 	struct slot *slot;
 
-	for (page = trap->start; page < trap->start + trap->len; page += PAGE) {
+	do {
 		slot = find_free(page);
 		slot->trap = trap;
 		__atomic_store_n(&slot->key, page, __ATOMIC_SEQ_CST);
-	}
+		page += PAGE;
+	} while (page < trap->start + trap->len);
 	pages_used += (unsigned)(trap->len / PAGE);
 }
 

@@ -6,7 +6,7 @@
  * The owner connects it with the NIC as follows.
  *
  *   uv_trap_add(page, ...), then nic_uar_set_trapped(nic, uar, true)
- *   ops->store:    nic_uar_write(), then nic_step() or nic_wake()
+ *   ops->store:    nic_uar_write(); if that says 1, nic_step() or nic_wake()
  *   ops->give_up:  nic_uar_set_trapped(nic, uar, false)
  *   nic_uar_set_trapped(nic, uar, false), then uv_trap_remove(page)
  *

@@ -136,6 +136,7 @@ static unsigned header_bytes(uint32_t flags)
 		{HW_PKTF_RETH, 8 + 4 + 4},
 		{HW_PKTF_AETH, 1 + 3},
 		{HW_PKTF_IMMDT, 4},
+		{HW_PKTF_IETH, 4},
 		{HW_PKTF_ATOMIC_ETH, 8 + 4 + 8 + 8},
 		{HW_PKTF_MASKED_ETH, 8 + 4 + 4 + 4 * 8},
 		{HW_PKTF_ATOMIC_ACK, 8},
@@ -165,7 +166,7 @@ static void test_packet_header_lengths_are_the_sums_of_their_parts(void **state)
 		assert_true(op.hdr_bytes <= HW_PKT_HDR_MAX);
 	}
 	/* RC, ours, UC, UD, XRC and its masked atomics */
-	assert_int_equal(known, 21 + 3 + 12 + 2 + 21 + 2);
+	assert_int_equal(known, 23 + 3 + 12 + 2 + 23 + 2);
 	assert_int_equal(HW_PKT_HDR_MAX,
 			 header_bytes(HW_PKTF_MASKED_ETH | HW_PKTF_XRCETH));
 }
@@ -204,13 +205,19 @@ static void test_packet_opcodes_carry_what_the_ibta_says(void **state)
 		 0},
 		{"CMP_SWAP", atomic | first | last | HW_PKTF_ATOMIC_ETH, 0},
 		{"FETCH_ADD", atomic | first | last | HW_PKTF_ATOMIC_ETH, 0},
+		{NULL, 0, 0},
+		{"SEND_LAST_INV", send | last | HW_PKTF_IETH, 0},
+		{"SEND_ONLY_INV", send | first | last | HW_PKTF_IETH, 0},
 	};
 	(void)state;
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct hw_pkt_op op = hw_pkt_op((uint8_t)i);
 
-		assert_string_equal(op.name, rows[i].name);
+		if (rows[i].name)
+			assert_string_equal(op.name, rows[i].name);
+		else
+			assert_null(op.name);
 		assert_int_equal(op.flags, rows[i].flags);
 	}
 	assert_string_equal(hw_pkt_op(HW_PKT_MASKED_CS).name, "MASKED_CS");

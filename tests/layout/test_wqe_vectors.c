@@ -221,8 +221,8 @@ static void segments_of(uint8_t opcode, char out[8])
 {
 	uint16_t flags = hw_wqe_op(opcode).flags;
 
-	snprintf(out, 8, "%s%s%s%s%s", flags & HW_OPF_WAIT ? "W" : "",
-		 flags & HW_OPF_RADDR ? "R" : "",
+	snprintf(out, 8, "%s%s%s%s%s%s", flags & HW_OPF_WAIT ? "W" : "",
+		 flags & HW_OPF_UMR ? "U" : "", flags & HW_OPF_RADDR ? "R" : "",
 		 flags & HW_OPF_ATOMIC ? "A" : "",
 		 flags & HW_OPF_DATA ? "D" : "",
 		 flags & HW_OPF_INLINE ? "I" : "");
@@ -236,6 +236,7 @@ static void test_wqe_opcode_table_knows_each_opcode(void **state)
 		uint16_t behaviour;
 	} rows[] = {
 		{0x00, "NOP", "", HW_OPF_LOCAL},
+		{0x01, "SEND_INVAL", "DI", HW_OPF_RECV | HW_OPF_INVAL},
 		{0x08, "RDMA_WRITE", "RDI", 0},
 		{0x09, "RDMA_WRITE_IMM", "RDI", HW_OPF_IMM | HW_OPF_RECV},
 		{0x0a, "SEND", "DI", HW_OPF_RECV},
@@ -247,9 +248,10 @@ static void test_wqe_opcode_table_knows_each_opcode(void **state)
 		{0x14, "MASKED_CS", "RAD", HW_OPF_RESPONSE},
 		{0x15, "MASKED_FA", "RAD", HW_OPF_RESPONSE},
 		{0x23, "DUMP", "D", HW_OPF_LOCAL},
+		{0x25, "UMR", "U", HW_OPF_LOCAL},
 	};
-	const uint16_t behaviour =
-		HW_OPF_IMM | HW_OPF_RESPONSE | HW_OPF_LOCAL | HW_OPF_RECV;
+	const uint16_t behaviour = HW_OPF_IMM | HW_OPF_RESPONSE | HW_OPF_LOCAL |
+				   HW_OPF_RECV | HW_OPF_INVAL;
 	unsigned row = 0;
 	(void)state;
 

@@ -504,6 +504,31 @@ static void test_code_that_is_rewritten_is_decoded_anew(void **state)
 	t_trap_close(t);
 }
 
+/* What this CPU may lack is decoded all the same. */
+static void test_direct_stores_are_decoded(void **state)
+{
+	/* movdir64b (%rcx), %rax; movdiri %r9, 0x10(%rdi); bytes behind */
+	static const uint8_t code[] = {0x66, 0x0f, 0x38, 0xf8, 0x01, 0x4c, 0x0f,
+				       0x38, 0xf9, 0x4f, 0x10, 0,    0,	   0,
+				       0,    0,	   0,	 0,    0,    0};
+	struct uv_store store;
+
+	(void)state;
+	assert_true(uv_store_decode(code, &store));
+	assert_int_equal(store.kind, UV_STORE_BLOCK);
+	assert_int_equal(store.length, 5);
+	assert_int_equal(store.size, 64);
+	assert_int_equal(store.reg, 0);
+	assert_int_equal(store.base, 1);
+	assert_true(uv_store_decode(code + 5, &store));
+	assert_int_equal(store.kind, UV_STORE_GENERAL);
+	assert_int_equal(store.length, 6);
+	assert_int_equal(store.size, 8);
+	assert_int_equal(store.reg, 9);
+	assert_int_equal(store.base, 7);
+	assert_int_equal(store.disp, 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_the_upper_half_of_a_register_may_be_zero),
 		cmocka_unit_test(test_other_forms_store_by_themselves),
 		cmocka_unit_test(test_code_that_is_rewritten_is_decoded_anew),
+		cmocka_unit_test(test_direct_stores_are_decoded),
 	};
 
 	if (t_trap_missing())
