@@ -252,7 +252,9 @@ static void fill_context(const struct request *req, uint8_t *qpc)
 	hw_set(qpc, HW_QPC_ST, (uint32_t)service_type(qp->type));
 	hw_set(qpc, HW_QPC_PM_STATE, HW_PM_MIGRATED);
 	if (qp->xrcd) {
+		/* No queue of its own: packets name the XRC SRQ. */
 		hw_set(qpc, HW_QPC_XRCD, qp->xrcd->xrcd);
+		hw_set(qpc, HW_QPC_PD, qp->xrcd->pdn);
 		hw_set(qpc, HW_QPC_NO_SQ, 1);
 		hw_set(qpc, HW_QPC_RQ_TYPE, HW_RQ_SRQ);
 		return;

@@ -20,7 +20,7 @@ struct uv_domain {
 	bool named; /* by the file below */
 	dev_t dev;
 	ino_t ino;
-	uint32_t xrcd;
+	uint32_t xrcd, pdn;
 	unsigned users;
 };
 
@@ -37,23 +37,32 @@ static struct uv_domain *find(const struct nic *nic, const struct stat *st)
 	return d;
 }
 
+static int alloc(struct uv_context *context, uint16_t opcode, uint32_t *number)
+{
+	struct uv_box box = {{0}, {0}};
+	int ret;
+
+	hw_set(box.in, HW_CMD_IN_OPCODE, opcode);
+	ret = uv_box_exec(context, &box);
+	*number = hw_get(box.out, HW_CMD_OUT_NUMBER);
+	return ret;
+}
+
 static int make(struct uv_context *context, const struct stat *st,
 		struct uv_domain **out)
 {
 	struct uv_domain *domain = calloc(1, sizeof(*domain));
-	struct uv_box box = {{0}, {0}};
 	int ret;
 
 	if (!domain)
 		return -ENOMEM;
-	hw_set(box.in, HW_CMD_IN_OPCODE, HW_CMD_ALLOC_XRCD);
-	ret = uv_box_exec(context, &box);
-	if (ret) {
-		free(domain);
-		return ret;
-	}
+	ret = alloc(context, HW_CMD_ALLOC_XRCD, &domain->xrcd);
+	if (ret)
+		goto out_free;
+	ret = alloc(context, HW_CMD_ALLOC_PD, &domain->pdn);
+	if (ret)
+		goto out_xrcd;
 	domain->nic = context->nic;
-	domain->xrcd = hw_get(box.out, HW_CMD_OUT_NUMBER);
 	domain->named = st != NULL;
 	if (st) {
 		domain->dev = st->st_dev;
@@ -63,6 +72,11 @@ static int make(struct uv_context *context, const struct stat *st,
 	domains = domain;
 	*out = domain;
 	return 0;
+out_xrcd:
+	uv_box_number(context, HW_CMD_DEALLOC_XRCD, domain->xrcd);
+out_free:
+	free(domain);
+	return ret;
 }
 
 static int drop(struct uv_context *context, struct uv_domain *domain)
@@ -74,6 +88,7 @@ static int drop(struct uv_context *context, struct uv_domain *domain)
 		ret = uv_box_number(context, HW_CMD_DEALLOC_XRCD, domain->xrcd);
 	if (ret || --domain->users)
 		return ret;
+	uv_box_number(context, HW_CMD_DEALLOC_PD, domain->pdn);
 	while (*link != domain)
 		link = &(*link)->next;
 	*link = domain->next;
@@ -141,6 +156,7 @@ static int open_xrcd(struct uv_call *call)
 		return ret;
 	}
 	xrcd->xrcd = xrcd->domain->xrcd;
+	xrcd->pdn = xrcd->domain->pdn;
 	resp.xrcd_handle = xrcd->object.handle;
 	ret = uv_call_out(call, UVERBS_ATTR_CORE_OUT, &resp, sizeof(resp));
 	if (ret)
