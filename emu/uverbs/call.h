@@ -229,7 +229,7 @@ struct uv_xrcd {
 	struct uv_object object;
 	struct uv_domain *domain; /* method_xrcd.c */
 	uint32_t xrcd;
-	uint32_t pdn; /* of its target queue pairs, that name none */
+	uint32_t pdn, cqn; /* of its target queue pairs, that name none */
 };
 
 void uv_xrcd_after_fork(void);

@@ -255,6 +255,7 @@ static void fill_context(const struct request *req, uint8_t *qpc)
 		/* No queue of its own: packets name the XRC SRQ. */
 		hw_set(qpc, HW_QPC_XRCD, qp->xrcd->xrcd);
 		hw_set(qpc, HW_QPC_PD, qp->xrcd->pdn);
+		hw_set(qpc, HW_QPC_CQN_RCV, qp->xrcd->cqn);
 		hw_set(qpc, HW_QPC_NO_SQ, 1);
 		hw_set(qpc, HW_QPC_RQ_TYPE, HW_RQ_SRQ);
 		return;

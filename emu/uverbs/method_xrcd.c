@@ -3,16 +3,25 @@
  * XRC domains. One that is opened with a file is shared by all who open it
  * with the same file, in every context of the device.
  *
- * Source of truth: Linux drivers/infiniband/core/uverbs_cmd.c (open_xrcd).
+ * A target queue pair has no queue, no PD and no CQ of the program's, but the
+ * device wants to be told some: the kernel has its own, and so have we.
+ *
+ * Source of truth: Linux drivers/infiniband/core/uverbs_cmd.c (open_xrcd),
+ * hw/mlx5/main.c (mlx5_ib_dev_res_init).
  * Not modelled: sharing between processes, whose NICs are different ones.
  * Thread: under the context's lock; the list has a leaf lock of its own.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "emu/uverbs/call.h"
+#include "emu/uverbs/memory.h"
+#include "hw/cmd_cq.h"
+#include "hw/cqe.h"
+#include "hw/doorbell.h"
 
 struct uv_domain {
 	struct uv_domain *next;
@@ -20,9 +29,13 @@ struct uv_domain {
 	bool named; /* by the file below */
 	dev_t dev;
 	ino_t ino;
-	uint32_t xrcd, pdn;
+	uint32_t xrcd, pdn, cqn;
+	uint32_t umem, uar;
+	uint8_t *memory; /* a doorbell page, then the CQ and its record */
 	unsigned users;
 };
+
+enum { CQ_OFFSET = HW_UAR_BYTES, DBR_OFFSET = CQ_OFFSET + HW_CQE_BYTES };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct uv_domain *domains;
@@ -37,32 +50,80 @@ static struct uv_domain *find(const struct nic *nic, const struct stat *st)
 	return d;
 }
 
-static int alloc(struct uv_context *context, uint16_t opcode, uint32_t *number)
+static int alloc(struct uv_context *context, struct uv_box *box,
+		 uint16_t opcode, uint32_t *number)
 {
-	struct uv_box box = {{0}, {0}};
 	int ret;
 
-	hw_set(box.in, HW_CMD_IN_OPCODE, opcode);
-	ret = uv_box_exec(context, &box);
-	*number = hw_get(box.out, HW_CMD_OUT_NUMBER);
+	hw_set(box->in, HW_CMD_IN_OPCODE, opcode);
+	ret = uv_box_exec(context, box);
+	*number = hw_get(box->out, HW_CMD_OUT_NUMBER);
 	return ret;
+}
+
+/* A completion queue that nobody reads and that never overruns. */
+static int make_cq(struct uv_context *context, struct uv_domain *domain)
+{
+	struct nic_mem mem = {.len = 2 * (size_t)HW_UAR_BYTES,
+			      .kind = NIC_MEM_HOST};
+	struct uv_box box = {{0}, {0}};
+	uint8_t *cqc = box.in + HW_CQC_OFFSET;
+	int ret;
+
+	domain->memory = aligned_alloc(HW_UAR_BYTES, mem.len);
+	if (!domain->memory)
+		return -ENOMEM;
+	memset(domain->memory, 0, mem.len);
+	mem.addr = domain->memory;
+	ret = nic_uar_alloc(context->nic, domain->memory, NIC_UAR_NC,
+			    &domain->uar);
+	if (!ret)
+		ret = nic_umem_register(context->nic, &mem, &domain->umem);
+	if (ret)
+		return ret;
+	hw_set(box.in, HW_CREATE_CQ_UMEM_ID, domain->umem);
+	hw_set64(box.in, HW_CREATE_CQ_UMEM_OFFSET, CQ_OFFSET);
+	hw_set(cqc, HW_CQC_CC, 1);
+	hw_set(cqc, HW_CQC_OI, 1);
+	hw_set(cqc, HW_CQC_UAR_PAGE, domain->uar);
+	hw_set(cqc, HW_CQC_DBR_UMEM_ID, domain->umem);
+	hw_set64(cqc, HW_CQC_DBR_ADDR, DBR_OFFSET);
+	return alloc(context, &box, HW_CMD_CREATE_CQ, &domain->cqn);
+}
+
+/* What there is of it. */
+static void unmake(struct uv_context *context, struct uv_domain *domain)
+{
+	if (domain->cqn)
+		uv_box_number(context, HW_CMD_DESTROY_CQ, domain->cqn);
+	uv_umem_drop(context, domain->umem);
+	if (domain->uar)
+		nic_uar_free(context->nic, domain->uar);
+	if (domain->pdn)
+		uv_box_number(context, HW_CMD_DEALLOC_PD, domain->pdn);
+	free(domain->memory);
+	free(domain);
 }
 
 static int make(struct uv_context *context, const struct stat *st,
 		struct uv_domain **out)
 {
 	struct uv_domain *domain = calloc(1, sizeof(*domain));
+	struct uv_box pd = {{0}, {0}}, xrcd = {{0}, {0}};
 	int ret;
 
 	if (!domain)
 		return -ENOMEM;
-	ret = alloc(context, HW_CMD_ALLOC_XRCD, &domain->xrcd);
-	if (ret)
-		goto out_free;
-	ret = alloc(context, HW_CMD_ALLOC_PD, &domain->pdn);
-	if (ret)
-		goto out_xrcd;
 	domain->nic = context->nic;
+	ret = alloc(context, &pd, HW_CMD_ALLOC_PD, &domain->pdn);
+	if (!ret)
+		ret = make_cq(context, domain);
+	if (!ret)
+		ret = alloc(context, &xrcd, HW_CMD_ALLOC_XRCD, &domain->xrcd);
+	if (ret) {
+		unmake(context, domain);
+		return ret;
+	}
 	domain->named = st != NULL;
 	if (st) {
 		domain->dev = st->st_dev;
@@ -72,11 +133,6 @@ static int make(struct uv_context *context, const struct stat *st,
 	domains = domain;
 	*out = domain;
 	return 0;
-out_xrcd:
-	uv_box_number(context, HW_CMD_DEALLOC_XRCD, domain->xrcd);
-out_free:
-	free(domain);
-	return ret;
 }
 
 static int drop(struct uv_context *context, struct uv_domain *domain)
@@ -88,11 +144,10 @@ static int drop(struct uv_context *context, struct uv_domain *domain)
 		ret = uv_box_number(context, HW_CMD_DEALLOC_XRCD, domain->xrcd);
 	if (ret || --domain->users)
 		return ret;
-	uv_box_number(context, HW_CMD_DEALLOC_PD, domain->pdn);
 	while (*link != domain)
 		link = &(*link)->next;
 	*link = domain->next;
-	free(domain);
+	unmake(context, domain);
 	return 0;
 }
 
@@ -157,6 +212,7 @@ static int open_xrcd(struct uv_call *call)
 	}
 	xrcd->xrcd = xrcd->domain->xrcd;
 	xrcd->pdn = xrcd->domain->pdn;
+	xrcd->cqn = xrcd->domain->cqn;
 	resp.xrcd_handle = xrcd->object.handle;
 	ret = uv_call_out(call, UVERBS_ATTR_CORE_OUT, &resp, sizeof(resp));
 	if (ret)
