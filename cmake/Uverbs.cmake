@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 # libbelfry-uverbs.so. The program sees our interposers and nothing else of
-# us: the NIC and libev are linked in and hidden. libev comes from its archive
-# where that can be part of a shared library, else from its own.
-include(CheckCSourceCompiles)
+# us: the NIC is linked in and hidden.
 
 file(GLOB UVERBS_SOURCES CONFIGURE_DEPENDS emu/uverbs/*.c)
 add_library(belfry-uverbs SHARED ${UVERBS_SOURCES})
@@ -15,28 +13,16 @@ target_compile_options(belfry-uverbs PRIVATE
 target_link_options(belfry-uverbs PRIVATE
   -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -Wl,--wrap=syscall -Wl,-z,nodelete)
 set_target_properties(belfry-uverbs PROPERTIES
-  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-
-find_library(LIBEV_ARCHIVE libev.a)
-mark_as_advanced(LIBEV_ARCHIVE)
-set(CMAKE_REQUIRED_FLAGS "-fPIC -shared")
-set(CMAKE_REQUIRED_LIBRARIES "-Wl,--whole-archive" "${LIBEV_ARCHIVE}"
-                             "-Wl,--no-whole-archive" m)
-if(LIBEV_ARCHIVE)
-  check_c_source_compiles("int belfry_nothing;" LIBEV_ARCHIVE_IS_PIC)
-endif()
-unset(CMAKE_REQUIRED_FLAGS)
-unset(CMAKE_REQUIRED_LIBRARIES)
+  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib
+  BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH \$ORIGIN)
 
 target_link_libraries(belfry-uverbs PRIVATE belfry-hw
                       "$<TARGET_FILE:belfry-emu>" Threads::Threads m
                       ${CMAKE_DL_LIBS})
 add_dependencies(belfry-uverbs belfry-emu)
-if(LIBEV_ARCHIVE_IS_PIC)
-  target_link_libraries(belfry-uverbs PRIVATE ${LIBEV_ARCHIVE})
-else()
-  target_link_libraries(belfry-uverbs PRIVATE LibEv::LibEv)
-endif()
+# Its header; libev itself and Zydis are opened at run time, also from beside.
+target_include_directories(belfry-uverbs SYSTEM PRIVATE
+  $<TARGET_PROPERTY:LibEv::LibEv,INTERFACE_INCLUDE_DIRECTORIES>)
 
 # A library with the address sanitizer needs its runtime loaded first, also
 # into programs that have none.

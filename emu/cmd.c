@@ -86,6 +86,10 @@ static const struct {
 	C(2RST_QP, 0x10, 0x10, cmd_2rst),
 	C(QUERY_QP, 0x10, 0x100, cmd_query_qp),
 	C(INIT2INIT_QP, 0x100, 0x10, cmd_init2init),
+	C(CREATE_XRC_SRQ, 0x60, 0x10, cmd_create_xrc_srq),
+	C(DESTROY_XRC_SRQ, 0x10, 0x10, cmd_destroy_xrc_srq),
+	C(QUERY_XRC_SRQ, 0x10, 0x50, cmd_query_xrc_srq),
+	C(ARM_XRC_SRQ, 0x10, 0x10, cmd_arm_xrc_srq),
 	C(QUERY_ROCE_ADDRESS, 0x10, 0x30, cmd_query_roce_address),
 	C(ALLOC_PD, 0x10, 0x10, cmd_alloc_pd),
 	C(DEALLOC_PD, 0x10, 0x10, cmd_dealloc_pd),
@@ -93,6 +97,7 @@ static const struct {
 	C(DEALLOC_XRCD, 0x10, 0x10, cmd_dealloc_xrcd),
 	C(QUERY_LAG, 0x10, 0x10, cmd_query_lag),
 	C(CREATE_RMP, 0x110, 0x10, cmd_create_rmp),
+	C(MODIFY_RMP, 0x110, 0x10, cmd_modify_rmp),
 	C(DESTROY_RMP, 0x10, 0x10, cmd_destroy_rmp),
 	C(QUERY_RMP, 0x10, 0x110, cmd_query_rmp),
 #undef C

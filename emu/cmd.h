@@ -124,6 +124,11 @@ bool cmd_2rst(struct cmd *cmd);
 bool cmd_create_rmp(struct cmd *cmd);
 bool cmd_query_rmp(struct cmd *cmd);
 bool cmd_destroy_rmp(struct cmd *cmd);
+bool cmd_modify_rmp(struct cmd *cmd);
+bool cmd_create_xrc_srq(struct cmd *cmd);
+bool cmd_query_xrc_srq(struct cmd *cmd);
+bool cmd_arm_xrc_srq(struct cmd *cmd);
+bool cmd_destroy_xrc_srq(struct cmd *cmd);
 bool cmd_alloc_xrcd(struct cmd *cmd);
 bool cmd_dealloc_xrcd(struct cmd *cmd);
 

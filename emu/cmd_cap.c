@@ -62,6 +62,8 @@ static void general(struct nic *nic, uint8_t *cap)
 	hw_set(cap, HW_CAP_RC, 1);
 	hw_set(cap, HW_CAP_UC, 1);
 	hw_set(cap, HW_CAP_UD, 1);
+	hw_set(cap, HW_CAP_XRC, 1);
+	hw_set(cap, HW_CAP_LOG_MAX_XRCD, NIC_LOG_MAX_XRCD);
 	hw_set(cap, HW_CAP_COMPACT_AV, 1);
 	hw_set(cap, HW_CAP_ATOMIC_SUPPORTED, 1);
 	hw_set(cap, HW_CAP_ROCE_SUPPORTED, roce);

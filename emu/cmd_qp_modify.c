@@ -254,6 +254,8 @@ bool cmd_init2rtr(struct cmd *cmd)
 	qp->msg_max = 1u << cmd_get(cmd, QPC, HW_QPC_LOG_MSG_MAX);
 	if (qp->service != HW_PKT_UD)
 		set_rtr_peer(cmd, qp);
+	else if (qp->msg_max > qp->mtu)
+		qp->msg_max = qp->mtu; /* a datagram is one packet */
 	if (qp->acked) {
 		keep(cmd, qp, HW_QPC_LOG_RRA_MAX);
 		set_rnr_timer(cmd, qp);

@@ -4,7 +4,7 @@
  *
  * Source: gpunetio mlx5_ifc.h (rmpc, wq); that a kernel makes a verbs SRQ
  * with CREATE_RMP: Linux mlx5 srq_cmd.c.
- * Not modelled: striding queues, arming the limit by MODIFY_RMP.
+ * Not modelled: striding queues, the state ERR.
  * Thread: under the NIC's lock.
  */
 #include <stdlib.h>
@@ -116,10 +116,26 @@ static struct nic_rmp *find(struct cmd *cmd)
 	uint32_t number = cmd_get(cmd, 0, HW_CMD_IN_NUMBER);
 	struct nic_rmp *rmp = nic_rmp_get(cmd->nic, number);
 
+	if (rmp && !rmp->cq)
+		return rmp;
+	cmd_refuse(cmd, HW_CMD_BAD_RES, HW_CMD_IN_NUMBER.offset,
+		   "RMP 0x%x does not exist", number);
+	return NULL;
+}
+
+bool cmd_modify_rmp(struct cmd *cmd)
+{
+	struct nic_rmp *rmp = find(cmd);
+
 	if (!rmp)
-		cmd_refuse(cmd, HW_CMD_BAD_RES, HW_CMD_IN_NUMBER.offset,
-			   "RMP 0x%x does not exist", number);
-	return rmp;
+		return false;
+	CMD_CHECK(cmd, 0, MODIFY_RMP_STATE,
+		  cmd_get(cmd, 0, HW_MODIFY_RMP_STATE) == HW_RMPC_STATE_RDY,
+		  "1 (ready)");
+	if (cmd_get(cmd, 0, HW_MODIFY_RMP_BITMASK_LWM))
+		nic_rmp_arm(cmd->nic, rmp,
+			    (uint16_t)cmd_get(cmd, WQ, HW_WQ_LWM));
+	return true;
 }
 
 bool cmd_query_rmp(struct cmd *cmd)

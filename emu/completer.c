@@ -92,9 +92,9 @@ static bool post(struct nic *nic, struct nic_qp *qp,
 /* Take the oldest request off the list and complete it. */
 static void complete_head(struct nic *nic, struct nic_qp *qp)
 {
-	enum hw_qp_state failed = qp->acked ? HW_QP_ERR : HW_QP_SQER;
 	struct nic_sq *sq = &qp->sq;
 	struct nic_request *r = sq->head;
+	enum hw_qp_state failed;
 	bool posted;
 
 	sq->head = r->next;
@@ -107,6 +107,7 @@ static void complete_head(struct nic *nic, struct nic_qp *qp)
 		  r->syndrome);
 	posted = !signaled(r) || post(nic, qp, r);
 	if (r->syndrome) {
+		failed = qp->acked ? HW_QP_ERR : HW_QP_SQER;
 		nic_log(nic, NIC_LOG_ERROR,
 			"QP 0x%x WQE 0x%04x completes with syndrome 0x%02x "
 			"%s; the QP goes to %s",
@@ -489,10 +490,11 @@ static bool outstanding(const struct nic_qp *qp, uint32_t psn)
 }
 
 void nic_completer_input(struct nic *nic, struct nic_qp *qp,
-			 const struct nic_packet *packet)
+			 const struct nic_packet *packet,
+			 const struct nic_head *head)
 {
-	struct hw_bth_info bth = nic_packet_bth(packet);
-	struct hw_pkt_op op = hw_pkt_op(bth.opcode);
+	struct hw_bth_info bth = head->bth;
+	struct hw_pkt_op op = head->op;
 	struct hw_aeth aeth = {{0}};
 	uint8_t syndrome;
 

@@ -58,8 +58,6 @@ static bool take(struct walk *w, void *segment, uint32_t bytes)
 /* Has the service this operation? */
 static bool service_has(const struct nic_qp *qp, struct hw_wqe_op op)
 {
-	if (!op.name)
-		return false;
 	if (qp->service == HW_PKT_UC)
 		return !(op.flags & HW_OPF_RESPONSE);
 	if (qp->service == HW_PKT_UD)
@@ -68,18 +66,13 @@ static bool service_has(const struct nic_qp *qp, struct hw_wqe_op op)
 	return true;
 }
 
-static const char *service_name(const struct nic_qp *qp)
+static bool unknown_opcode(struct walk *w)
 {
-	switch (qp->service) {
-	case HW_PKT_UC:
-		return "UC";
-	case HW_PKT_UD:
-		return "UD";
-	case HW_PKT_XRC:
-		return "XRC";
-	default:
-		return "RC";
-	}
+	static const char *const names[] = {"RC", "UC", "?", "UD", "?", "XRC"};
+
+	return bad(w, HW_SYND_LOCAL_QP_OP,
+		   "ctrl.opcode is 0x%02x, which %s does not know",
+		   w->request->opcode, names[w->qp->service >> 5]);
 }
 
 static bool take_datagram(struct walk *w)
@@ -125,8 +118,10 @@ static bool take_xrc(struct walk *w)
 }
 
 /* What the service has behind the control segment, if it goes to a peer. */
-static bool take_service(struct walk *w)
+static bool take_service(struct walk *w, struct hw_wqe_op op)
 {
+	if (!service_has(w->qp, op))
+		return unknown_opcode(w);
 	if (w->request->flags & HW_OPF_LOCAL)
 		return true;
 	if (w->qp->service == HW_PKT_UD)
@@ -134,17 +129,11 @@ static bool take_service(struct walk *w)
 	return w->qp->service != HW_PKT_XRC || take_xrc(w);
 }
 
-static bool check_length(struct walk *w)
+static bool too_long(struct walk *w)
 {
-	uint32_t most = w->qp->msg_max;
-
-	if (w->qp->service == HW_PKT_UD && w->qp->mtu < most)
-		most = w->qp->mtu;
-	if (!(w->request->flags & HW_OPF_LOCAL) && w->request->total_len > most)
-		return bad(w, HW_SYND_LOCAL_LENGTH,
-			   "the message has %u bytes, %u are the most",
-			   w->request->total_len, most);
-	return true;
+	return bad(w, HW_SYND_LOCAL_LENGTH,
+		   "the message has %u bytes, %u are the most",
+		   w->request->total_len, w->qp->msg_max);
 }
 
 static bool take_raddr(struct walk *w)
@@ -395,11 +384,9 @@ bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 	request->fm_ce_se = ctrl.fm_ce_se;
 	request->imm = ctrl.imm;
 	request->flags = op.flags;
-	if (!service_has(qp, op))
-		return bad(&w, HW_SYND_LOCAL_QP_OP,
-			   "ctrl.opcode is 0x%02x, which %s does not know",
-			   ctrl.opcode, service_name(qp));
-	if (qp->service != HW_PKT_RC && !take_service(&w))
+	if (!op.name)
+		return unknown_opcode(&w);
+	if (qp->service != HW_PKT_RC && !take_service(&w, op))
 		return false;
 	if ((op.flags & HW_OPF_RADDR) && !take_raddr(&w))
 		return false;
@@ -409,8 +396,10 @@ bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 		return false;
 	if ((op.flags & HW_OPF_UMR) && !take_umr(&w))
 		return false;
-	if ((op.flags & HW_OPF_DATA) && (!take_data(&w) || !check_length(&w)))
+	if ((op.flags & HW_OPF_DATA) && !take_data(&w))
 		return false;
+	if (request->total_len > qp->msg_max && !(op.flags & HW_OPF_LOCAL))
+		return too_long(&w);
 	if ((op.flags & HW_OPF_ATOMIC) && !check_atomic(&w))
 		return false;
 	NIC_TRACE(nic, execute, qp->number, request->wqe_index, ctrl.opcode,

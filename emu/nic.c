@@ -379,16 +379,18 @@ void nic_drop(struct nic *nic, const struct nic_packet *packet, const char *why)
 
 /* Why a packet is not even looked at; NULL if it is well-formed. */
 static const char *malformed(const struct nic_packet *packet,
-			     struct hw_bth_info *bth, struct hw_pkt_op *op)
+			     struct nic_head *head)
 {
+	struct hw_pkt_op *op = &head->op;
+
 	if (packet->header_len < HW_BTH_BYTES ||
 	    packet->header_len > sizeof(packet->header))
 		return "no room for a BTH";
-	*bth = nic_packet_bth(packet);
-	*op = hw_pkt_op(bth->opcode);
+	head->bth = nic_packet_bth(packet);
+	*op = hw_pkt_op(head->bth.opcode);
 	if (!op->name)
 		return "unknown opcode";
-	if (bth->version)
+	if (head->bth.version)
 		return "transport version is not 0";
 	if (packet->header_len != op->hdr_bytes)
 		return "header length does not fit the opcode";
@@ -401,9 +403,8 @@ static const char *malformed(const struct nic_packet *packet,
 
 void nic_input(struct nic *nic, const struct nic_packet *packet)
 {
-	struct hw_bth_info bth;
-	struct hw_pkt_op op;
-	const char *why = malformed(packet, &bth, &op);
+	struct nic_head head;
+	const char *why = malformed(packet, &head);
 	struct nic_qp *qp;
 
 	nic->counters.packets_in++;
@@ -412,21 +413,21 @@ void nic_input(struct nic *nic, const struct nic_packet *packet)
 		nic_log(nic, NIC_LOG_INFO, "packet dropped: %s", why);
 		return;
 	}
-	qp = nic->wire ? nic_qp_get(nic, bth.qpn) : NULL;
+	qp = nic->wire ? nic_qp_get(nic, head.bth.qpn) : NULL;
 	if (!qp) {
 		nic_drop(nic, packet,
 			 nic->wire ? "no such queue pair"
 				   : "the NIC is attached to no wire");
 		return;
 	}
-	if (!hw_pkt_is_of(bth.opcode, qp->service))
+	if (!hw_pkt_is_of(head.bth.opcode, qp->service))
 		nic_drop(nic, packet, "the queue pair has another service");
-	else if (op.flags & HW_PKTF_DETH)
-		nic_datagram_input(nic, qp, packet);
-	else if (op.flags & HW_PKTF_RESPONSE)
-		nic_completer_input(nic, qp, packet);
+	else if (head.op.flags & HW_PKTF_DETH)
+		nic_datagram_input(nic, qp, packet, &head);
+	else if (head.op.flags & HW_PKTF_RESPONSE)
+		nic_completer_input(nic, qp, packet, &head);
 	else
-		nic_responder_input(nic, qp, packet);
+		nic_responder_input(nic, qp, packet, &head);
 }
 
 int nic_packet_in(struct nic *nic, const struct nic_packet *packet)

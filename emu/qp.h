@@ -179,6 +179,12 @@ void nic_wait_abort(struct nic *nic, const struct nic_cq *cq);
 bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 		 uint32_t ds, struct nic_request *request);
 
+/* What every packet starts with, decoded once. */
+struct nic_head {
+	struct hw_bth_info bth;
+	struct hw_pkt_op op;
+};
+
 /* requester_unacked.c: what UC and UD do otherwise. Room for a packet; returns
  * as wire reserve. */
 int nic_unacked_reserve(struct nic *nic, struct nic_qp *qp,
@@ -198,11 +204,13 @@ void nic_requester_retransmit(struct nic *nic, struct nic_qp *qp);
 
 /* responder_datagram.c: a UD packet came. */
 void nic_datagram_input(struct nic *nic, struct nic_qp *qp,
-			const struct nic_packet *packet);
+			const struct nic_packet *packet,
+			const struct nic_head *head);
 
 /* responder.c: a request packet came; responder_send.c: what is due. */
 void nic_responder_input(struct nic *nic, struct nic_qp *qp,
-			 const struct nic_packet *packet);
+			 const struct nic_packet *packet,
+			 const struct nic_head *head);
 bool nic_responder_output(struct nic *nic, struct nic_qp *qp, unsigned *budget);
 void nic_responder_repeat(struct nic_qp *qp, uint32_t psn);
 void nic_responder_reset(struct nic *nic, struct nic_qp *qp);
@@ -236,7 +244,8 @@ int nic_gather_range(struct nic *nic, const struct mkey_use *use,
 
 /* completer.c */
 void nic_completer_input(struct nic *nic, struct nic_qp *qp,
-			 const struct nic_packet *packet);
+			 const struct nic_packet *packet,
+			 const struct nic_head *head);
 void nic_completer_timeout(struct nic *nic, struct nic_qp *qp);
 void nic_completer_fail(struct nic *nic, struct nic_qp *qp,
 			struct nic_request *request, uint8_t syndrome);

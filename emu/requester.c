@@ -278,8 +278,7 @@ static void build_headers(struct nic_qp *qp, const struct nic_request *r,
 	struct hw_bth_info bth = {
 		.opcode = opcode,
 		.pkey = HW_PKEY_DEFAULT,
-		.qpn = qp->service == HW_PKT_UD ? r->datagram.qpn
-						: qp->remote_qpn,
+		.qpn = qp->remote_qpn,
 		.psn = hw_psn_add(r->first_psn, i),
 		.solicited = last && (r->fm_ce_se & HW_SOLICITED),
 		.ack_req =
@@ -411,7 +410,6 @@ static enum sent send_packet(struct nic *nic, struct nic_qp *qp,
 	struct nic_packet *packet;
 	uint8_t syndrome;
 	int ret = reserve(nic, qp, r, &packet);
-	uint32_t peer = qp->service == HW_PKT_UD ? r->datagram.peer : qp->peer;
 
 	if (ret == -EAGAIN)
 		return SENT_LATER;
@@ -424,7 +422,7 @@ static enum sent send_packet(struct nic *nic, struct nic_qp *qp,
 	syndrome = fill_payload(nic, qp, r, i, packet);
 	if (syndrome) {
 		packet->header_len = 0; /* take the reservation back */
-		nic->wire->ops->commit(nic->wire, peer, packet);
+		nic->wire->ops->commit(nic->wire, qp->peer, packet);
 		nic_log(nic, NIC_LOG_ERROR,
 			"QP 0x%x WQE 0x%04x: its local memory is gone",
 			qp->number, r->wqe_index);
@@ -435,7 +433,7 @@ static enum sent send_packet(struct nic *nic, struct nic_qp *qp,
 	note_sent(&qp->sq, r, i);
 	NIC_TRACE(nic, req_send, qp->number, r->wqe_index, packet->header[0],
 		  hw_psn_add(r->first_psn, i), packet->payload_len);
-	nic->wire->ops->commit(nic->wire, peer, packet);
+	nic->wire->ops->commit(nic->wire, qp->peer, packet);
 	nic->counters.packets_out++;
 	if (!nic->wire->ops->lossless && qp->ack_deadline == UINT64_MAX &&
 	    qp->acked)

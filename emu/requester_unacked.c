@@ -10,24 +10,30 @@
 
 #include "emu/core.h"
 
+/* A datagram's peer is the queue pair's for as long as that takes. */
+static bool find_peer(struct nic *nic, struct nic_qp *qp,
+		      const struct nic_request *r)
+{
+	if (qp->service != HW_PKT_UD)
+		return qp->peer_known || nic_qp_resolve(nic, qp);
+	qp->peer = r->datagram.peer;
+	qp->remote_qpn = r->datagram.qpn;
+	return r->datagram.known;
+}
+
 int nic_unacked_reserve(struct nic *nic, struct nic_qp *qp,
 			const struct nic_request *r, struct nic_packet **packet)
 {
-	bool datagram = qp->service == HW_PKT_UD;
 	int ret;
 
-	if (!nic->wire)
+	if (!nic->wire || !find_peer(nic, qp, r))
 		return -EHOSTUNREACH;
-	if (datagram ? !r->datagram.known
-		     : !qp->peer_known && !nic_qp_resolve(nic, qp))
-		return -EHOSTUNREACH;
-	ret = nic->wire->ops->reserve(
-		nic->wire, datagram ? r->datagram.peer : qp->peer, packet);
-	/* Who comes to this address later is another NIC, and is found. */
-	if (ret == -EHOSTUNREACH && datagram)
-		nic_path_forget(nic, r->datagram.peer);
-	else if (ret == -EHOSTUNREACH)
+	ret = nic->wire->ops->reserve(nic->wire, qp->peer, packet);
+	if (ret == -EHOSTUNREACH) {
+		/* Who comes to this address later is another NIC. */
+		nic_path_forget(nic, qp->peer);
 		qp->peer_known = false;
+	}
 	return ret;
 }
 

@@ -502,9 +502,14 @@ static enum nic_arrival_state step(struct nic_arrival *a,
 }
 
 void nic_responder_input(struct nic *nic, struct nic_qp *qp,
-			 const struct nic_packet *packet)
+			 const struct nic_packet *packet,
+			 const struct nic_head *head)
 {
-	struct nic_arrival a = {.nic = nic, .qp = qp, .packet = packet};
+	struct nic_arrival a = {.nic = nic,
+				.qp = qp,
+				.packet = packet,
+				.bth = head->bth,
+				.op = head->op};
 	const char *why = not_for(nic, qp, packet);
 	enum nic_arrival_state state = CHK_PSN;
 
@@ -514,8 +519,6 @@ void nic_responder_input(struct nic *nic, struct nic_qp *qp,
 	}
 	if (qp->resp.fatal)
 		return; /* the NAK that is due answers this one too */
-	a.bth = nic_packet_bth(packet);
-	a.op = hw_pkt_op(a.bth.opcode);
 	decode(&a);
 	NIC_TRACE(nic, resp_recv, qp->number, 0, a.bth.opcode, a.bth.psn,
 		  packet->payload_len);

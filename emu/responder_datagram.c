@@ -17,8 +17,6 @@ static void decode(struct nic_arrival *a, struct hw_deth *deth)
 	const uint8_t *ext = a->packet->header + HW_BTH_BYTES;
 	be32 imm;
 
-	a->bth = nic_packet_bth(a->packet);
-	a->op = hw_pkt_op(a->bth.opcode);
 	memcpy(deth, ext, sizeof(*deth));
 	if (a->op.flags & HW_PKTF_IMMDT) {
 		memcpy(&imm, ext + sizeof(*deth), sizeof(imm));
@@ -150,9 +148,14 @@ static void complete(struct nic_arrival *a, const struct hw_deth *deth)
 }
 
 void nic_datagram_input(struct nic *nic, struct nic_qp *qp,
-			const struct nic_packet *packet)
+			const struct nic_packet *packet,
+			const struct nic_head *head)
 {
-	struct nic_arrival a = {.nic = nic, .qp = qp, .packet = packet};
+	struct nic_arrival a = {.nic = nic,
+				.qp = qp,
+				.packet = packet,
+				.bth = head->bth,
+				.op = head->op};
 	struct hw_deth deth;
 	const char *why;
 

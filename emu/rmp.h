@@ -59,6 +59,9 @@ int nic_rq_peek(struct nic *nic, struct nic_rq *rq);
 /* Take one only to flush it. Returns 0 and its index, or as nic_rq_take. */
 int nic_rq_skip(struct nic *nic, struct nic_rq *rq, uint16_t *wqe_counter);
 
+/* Tell when fewer than limit WQEs are left, once; at once if that is so now. */
+void nic_rmp_arm(struct nic *nic, struct nic_rmp *rmp, uint16_t limit);
+
 /* A receive WQE was taken: tell when the limit is crossed. */
 void nic_rmp_taken(struct nic *nic, struct nic_rmp *rmp);
 

@@ -183,14 +183,12 @@ static inline struct hw_pkt_op hw_pkt_rc_op(uint8_t opcode)
 	return none;
 }
 
-/* The properties of an opcode; name is NULL for an unknown one. Host only. */
-static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
+/* The same for other services. */
+static inline struct hw_pkt_op hw_pkt_other_op(uint8_t opcode)
 {
 	struct hw_pkt_op op = {0, 0, 0};
 	uint8_t operation = opcode & (uint8_t)~HW_PKT_SERVICE_MASK;
 
-	if (opcode < HW_PKT_UC) /* most are */
-		return hw_pkt_rc_op(opcode);
 	switch (opcode & HW_PKT_SERVICE_MASK) {
 	case HW_PKT_OURS:
 		return hw_pkt_rc_op(opcode);
@@ -221,6 +219,13 @@ static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
 		op.hdr_bytes += HW_XRCETH_BYTES;
 	}
 	return op;
+}
+
+/* The properties of an opcode; name is NULL for an unknown one. Host only. */
+static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
+{
+	return opcode < HW_PKT_UC ? hw_pkt_rc_op(opcode)
+				  : hw_pkt_other_op(opcode);
 }
 
 /* The opcode of RC, or ours, that means the same. */

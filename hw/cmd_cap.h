@@ -96,6 +96,7 @@ enum hw_cap_mode {
 #define HW_CAP_MAX_WQE_SZ_RQ	  HW_FIELD(0x54, 15, 0)
 #define HW_CAP_MAX_WQE_SZ_SQ_DC	  HW_FIELD(0x58, 15, 0)
 #define HW_CAP_LOG_MAX_PD	  HW_FIELD(0x64, 20, 16)
+#define HW_CAP_LOG_MAX_XRCD	  HW_FIELD(0x64, 4, 0)
 #define HW_CAP_BASIC_CYCLIC_RCV	  HW_FIELD(0x70, 31, 31)
 #define HW_CAP_LOG_MAX_RMP	  HW_FIELD(0x70, 28, 24)
 #define HW_CAP_LOG_MAX_WQ_SZ	  HW_FIELD(0x78, 4, 0)

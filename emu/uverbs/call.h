@@ -140,9 +140,9 @@ struct uv_method {
 
 /* The tables of each file; ended by a NULL handler. */
 extern const struct uv_method uv_methods_device[], uv_methods_write[],
-	uv_methods_memory[], uv_methods_key[], uv_methods_cq[],
-	uv_methods_srq[], uv_methods_qp[], uv_methods_uar[], uv_methods_devx[],
-	uv_methods_devx_event[];
+	uv_methods_memory[], uv_methods_key[], uv_methods_xrcd[],
+	uv_methods_cq[], uv_methods_srq[], uv_methods_qp[], uv_methods_uar[],
+	uv_methods_devx[], uv_methods_devx_event[];
 
 #define UV_METHOD(object_, method_, handler_, specs_)                          \
 	{                                                                      \
@@ -227,8 +227,12 @@ struct uv_cq {
 
 struct uv_xrcd {
 	struct uv_object object;
+	struct uv_domain *domain; /* method_xrcd.c */
 	uint32_t xrcd;
+	uint32_t pdn; /* of its target queue pairs, that name none */
 };
+
+void uv_xrcd_after_fork(void);
 
 struct uv_srq {
 	struct uv_object object;
@@ -273,7 +277,8 @@ struct uv_write {
 };
 
 extern const struct uv_write uv_writes_device[], uv_writes_memory[],
-	uv_writes_key[], uv_writes_cq[], uv_writes_srq[], uv_writes_qp[];
+	uv_writes_key[], uv_writes_xrcd[], uv_writes_cq[], uv_writes_srq[],
+	uv_writes_qp[];
 
 #define UV_WRITE(command_, in_, out_, handler_)                                \
 	{                                                                      \

@@ -152,5 +152,6 @@ void uv_context_after_fork(void)
 	pthread_mutex_init(&list_lock, NULL);
 	contexts = NULL;
 	uv_event_after_fork();
+	uv_xrcd_after_fork();
 	uv_mapping_after_fork();
 }

@@ -80,25 +80,30 @@ bool uv_mapping_traps(void)
 
 /* ------------------------------------------------------------------ stores */
 
+static void serve(struct nic *nic)
+{
+	uint64_t now_ns = nic_runner_now_ns();
+	unsigned i;
+
+	for (i = 0; i < STEPS; i++)
+		if (nic_step(nic, now_ns) != NIC_STEP_BUSY)
+			return;
+	nic_wake(nic);
+}
+
 /* In the handler of the fault; see trap.h. */
 static void on_store(void *arg, size_t offset, const void *bytes, size_t len)
 {
 	const struct mapping *mapping = arg;
 	struct nic *nic = mapping->nic;
-	uint64_t now_ns;
-	unsigned i;
 
 	/* In a forked child the NIC is the parent's. */
 	if (!uv_fd_mine())
 		return;
 	uv_enter();
-	nic_uar_write(nic, mapping->page_id, (uint32_t)offset, bytes, len);
-	now_ns = nic_runner_now_ns();
-	for (i = 0; i < STEPS; i++)
-		if (nic_step(nic, now_ns) != NIC_STEP_BUSY)
-			break;
-	if (i == STEPS)
-		nic_wake(nic);
+	if (nic_uar_write(nic, mapping->page_id, (uint32_t)offset, bytes, len) >
+	    0)
+		serve(nic);
 	uv_leave();
 }
 
@@ -172,14 +177,20 @@ static struct mapping *take(const struct uv_uar *uar, const void *addr,
 	return m;
 }
 
+/* What is rung meanwhile is not lost: the page is looked at first. */
+static void forget(struct mapping *mapping)
+{
+	nic_uar_set_trapped(mapping->nic, mapping->page_id, false);
+	uv_trap_remove(mapping->addr);
+	free(mapping);
+}
+
 void uv_mapping_drop(struct uv_uar *uar)
 {
 	struct mapping *m;
 
-	while ((m = take(uar, NULL, 0))) {
-		uv_trap_remove(m->addr);
-		free(m);
-	}
+	while ((m = take(uar, NULL, 0)))
+		forget(m);
 }
 
 void uv_context_unmapped(void *addr, size_t len)
@@ -189,10 +200,8 @@ void uv_context_unmapped(void *addr, size_t len)
 	if (!__atomic_load_n(&mappings, __ATOMIC_RELAXED))
 		return;
 	uv_enter();
-	while ((m = take(NULL, addr, len))) {
-		uv_trap_remove(m->addr);
-		free(m);
-	}
+	while ((m = take(NULL, addr, len)))
+		forget(m);
 	uv_leave();
 }
 

@@ -45,6 +45,8 @@ static void check_general(const uint8_t *cap, bool roce)
 	/* What libibverbs and UCX (compact address vectors) look for. */
 	assert_int_equal(hw_get(cap, HW_CAP_UD), 1);
 	assert_int_equal(hw_get(cap, HW_CAP_UC), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_XRC), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_LOG_MAX_XRCD), 16);
 	assert_int_equal(hw_get(cap, HW_CAP_COMPACT_AV), 1);
 	/* Not modelled, so not offered. */
 	/* UCX takes the three together for its largest regions. */
@@ -60,7 +62,6 @@ static void check_general(const uint8_t *cap, bool roce)
 	assert_int_equal(hw_get(cap, HW_CAP_MKEY_BY_NAME), 0);
 	assert_int_equal(hw_get(cap, HW_CAP_LOG_MAX_BSF_LIST), 0);
 	assert_int_equal(hw_get(cap, HW_CAP_DCT), 0);
-	assert_int_equal(hw_get(cap, HW_CAP_XRC), 0);
 }
 
 /* NVSHMEM skips a device that lacks any of these. */
