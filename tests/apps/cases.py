@@ -18,7 +18,7 @@ BW = (r"(?m)^ *(\d+) +\d+ +[\d.]+ +([\d.]+)\s+([\d.]+)\s*$",
       r"\1 B: \2 MiB/s, \3 M/s")
 LAT = (r"(?m)^ *(\d+) +\d+ +[\d.]+ +[\d.]+ +([\d.]+)\s+([\d.]+)(?: .*)?$",
        r"\1 B: \2 us")
-UCX = (r"Final: +\d+ +([\d.]+) +([\d.]+) +[\d.]+ +[\d.]+ +([\d.]+) +\d+ +(\d+)",
+UCX = (r"Final: +\d+ +(\S+) +(\S+) +\S+ +\S+ +(\S+) +\d+ +(\d+)",
        r"\2 us, \3 MB/s, \4 msg/s")
 # Output that no program may have, whatever else it says.
 NEVER = r"AddressSanitizer|[Aa]ssertion .*fail|Segmentation fault|SIGSEGV"
