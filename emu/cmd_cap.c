@@ -33,14 +33,38 @@ static void limits(const struct nic_persona_info *persona, uint8_t *cap)
 	hw_set(cap, HW_CAP_LOG_MAX_MSG, NIC_LOG_MAX_MSG); /* UCX: 30 exactly */
 }
 
+/*
+ * Indirect keys, UMR and windows. UCX: fixed_buffer_size, null_mkey and the
+ * extended offset together; Linux: imaicl for memory windows. What is not set
+ * here is 0: nothing is disabled, no key by name, no signatures.
+ */
+static void keys(uint8_t *cap)
+{
+	hw_set(cap, HW_CAP_MAX_INDIRECTION, NIC_MAX_INDIRECTION);
+	hw_set(cap, HW_CAP_LOG_MAX_KLM_LIST, NIC_LOG_MAX_KLM_LIST);
+	hw_set(cap, HW_CAP_FIXED_BUFFER_SIZE, 1); /* KSM */
+	hw_set(cap, HW_CAP_UMR_EXT_OFFSET, 1);
+	hw_set(cap, HW_CAP_UMR_FENCE, HW_UMR_FENCE_NONE);
+	hw_set(cap, HW_CAP_IMAICL, 1);
+	hw_set(cap, HW_CAP_NULL_MKEY, 1);
+	hw_set(cap, HW_CAP_DUMP_FILL_MKEY, 1);
+	hw_set(cap, HW_CAP_TERMINATE_MKEY, 1);
+}
+
 static void general(struct nic *nic, uint8_t *cap)
 {
 	bool roce = nic->config.link == NIC_LINK_ROCE;
 
 	limits(nic->persona, cap);
+	keys(cap);
 	hw_set(cap, HW_CAP_HCA_CAP_2, 1);
 	hw_set(cap, HW_CAP_CQE_VERSION, 1); /* NVSHMEM: 1 exactly */
 	hw_set(cap, HW_CAP_RC, 1);
+	hw_set(cap, HW_CAP_UC, 1);
+	hw_set(cap, HW_CAP_UD, 1);
+	hw_set(cap, HW_CAP_XRC, 1);
+	hw_set(cap, HW_CAP_LOG_MAX_XRCD, NIC_LOG_MAX_XRCD);
+	hw_set(cap, HW_CAP_COMPACT_AV, 1);
 	hw_set(cap, HW_CAP_ATOMIC_SUPPORTED, 1);
 	hw_set(cap, HW_CAP_ROCE_SUPPORTED, roce);
 	hw_set(cap, HW_CAP_PORT_TYPE, roce ? HW_PORT_ETHERNET : HW_PORT_IB);

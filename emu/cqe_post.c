@@ -46,10 +46,9 @@ static void raise_event(struct nic *nic, struct nic_cq *cq,
 	if (cq->armed_solicited && !info->solicited &&
 	    !hw_cqe_is_error(info->opcode))
 		return;
-	cq->armed = false;
 	NIC_TRACE(nic, cq_event, info->qpn, info->wqe_counter, cq->number,
 		  cq->eqn);
-	nic_event(nic, NIC_EVENT_CQ_COMPLETION, cq->number, cq->eqn);
+	nic_cq_fire(nic, cq);
 }
 
 /* A WAIT that names this CQ may go on. */

@@ -55,6 +55,87 @@ static bool take(struct walk *w, void *segment, uint32_t bytes)
 	return true;
 }
 
+/* Has the service this operation? */
+static bool service_has(const struct nic_qp *qp, struct hw_wqe_op op)
+{
+	if (qp->service == HW_PKT_UC)
+		return !(op.flags & HW_OPF_RESPONSE);
+	if (qp->service == HW_PKT_UD)
+		return (op.flags & HW_OPF_LOCAL) ||
+		       ((op.flags & HW_OPF_RECV) && !(op.flags & HW_OPF_RADDR));
+	return true;
+}
+
+static bool unknown_opcode(struct walk *w)
+{
+	static const char *const names[] = {"RC", "UC", "?", "UD", "?", "XRC"};
+
+	return bad(w, HW_SYND_LOCAL_QP_OP,
+		   "ctrl.opcode is 0x%02x, which %s does not know",
+		   w->request->opcode, names[w->qp->service >> 5]);
+}
+
+static bool take_datagram(struct walk *w)
+{
+	struct nic_datagram *to = &w->request->datagram;
+	struct wire_path path = {0};
+	struct hw_wqe_av_info av;
+	struct hw_wqe_av raw;
+
+	memset(&raw, 0, sizeof(raw));
+	if (!take(w, &raw, HW_AV_COMPACT_BYTES) ||
+	    ((from_be32(raw.dqp_dct) & HW_AV_EXT) &&
+	     !take(w, (uint8_t *)&raw + HW_AV_COMPACT_BYTES,
+		   sizeof(raw) - HW_AV_COMPACT_BYTES)))
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "ctrl.ds %u leaves no room for the address vector",
+			   w->end / HW_WQE_DS);
+	av = hw_wqe_av_decode(&raw);
+	path.global = av.grh || w->nic->config.link == NIC_LINK_ROCE;
+	path.lid = av.rlid;
+	memcpy(path.gid, av.rgid, sizeof(path.gid));
+	to->qpn = av.qpn;
+	to->qkey = av.qkey & HW_QKEY_OF_QP ? hw_get(w->qp->qpc, HW_QPC_Q_KEY)
+					   : av.qkey;
+	to->route.tclass_flow = (uint32_t)av.tclass << 20 | av.flow_label;
+	to->route.hop_limit = av.hop_limit;
+	to->route.sl = av.sl;
+	to->route.global = path.global;
+	to->known = !nic_path_find(w->nic, &path, &to->peer);
+	return true;
+}
+
+static bool take_xrc(struct walk *w)
+{
+	struct hw_wqe_xrc xrc;
+
+	if (!take(w, &xrc, sizeof(xrc)))
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "ctrl.ds %u leaves no room for the XRC segment",
+			   w->end / HW_WQE_DS);
+	w->request->xrc_srqn = from_be32(xrc.srqn) & 0xffffff;
+	return true;
+}
+
+/* What the service has behind the control segment, if it goes to a peer. */
+static bool take_service(struct walk *w, struct hw_wqe_op op)
+{
+	if (!service_has(w->qp, op))
+		return unknown_opcode(w);
+	if (w->request->flags & HW_OPF_LOCAL)
+		return true;
+	if (w->qp->service == HW_PKT_UD)
+		return take_datagram(w);
+	return w->qp->service != HW_PKT_XRC || take_xrc(w);
+}
+
+static bool too_long(struct walk *w)
+{
+	return bad(w, HW_SYND_LOCAL_LENGTH,
+		   "the message has %u bytes, %u are the most",
+		   w->request->total_len, w->qp->msg_max);
+}
+
 static bool take_raddr(struct walk *w)
 {
 	struct hw_wqe_raddr raddr;
@@ -155,6 +236,24 @@ static bool take_wait(struct walk *w)
 	return true;
 }
 
+/* The segments are looked at when it is the request's turn: the keys that
+ * they are about may change until then. */
+static bool take_umr(struct walk *w)
+{
+	struct nic_request *request = w->request;
+	uint32_t bytes = w->end - w->offset;
+
+	if (bytes < HW_UMR_MIN_BYTES)
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "ctrl.ds %u leaves no room for the UMR control "
+			   "segment and the key context",
+			   w->end / HW_WQE_DS);
+	request->block = nic_block_get(&w->nic->pool);
+	assert(request->block); /* see nic_pool_empty() */
+	request->segment_bytes = (uint16_t)bytes;
+	return take(w, request->block->bytes, bytes);
+}
+
 static bool take_inline(struct walk *w, uint32_t len)
 {
 	struct nic_request *request = w->request;
@@ -213,7 +312,8 @@ static bool check_sge(struct walk *w, const struct nic_sge *sge)
 	};
 	const char *why;
 
-	if (!nic_mkey_translate(w->nic, &use, &why))
+	if (!nic_mkey_direct(w->nic, &use) &&
+	    !nic_mkey_check(w->nic, &use, &why))
 		return bad(w, HW_SYND_LOCAL_PROT,
 			   "data segment %u: [0x%llx, +%u) lkey 0x%x: %s",
 			   w->request->sge_count, (unsigned long long)sge->va,
@@ -285,17 +385,21 @@ bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 	request->imm = ctrl.imm;
 	request->flags = op.flags;
 	if (!op.name)
-		return bad(&w, HW_SYND_LOCAL_QP_OP,
-			   "ctrl.opcode is 0x%02x, which RC does not know",
-			   ctrl.opcode);
+		return unknown_opcode(&w);
+	if (qp->service != HW_PKT_RC && !take_service(&w, op))
+		return false;
 	if ((op.flags & HW_OPF_RADDR) && !take_raddr(&w))
 		return false;
 	if ((op.flags & HW_OPF_ATOMIC) && !take_atomic(&w, ctrl.opmod))
 		return false;
 	if ((op.flags & HW_OPF_WAIT) && !take_wait(&w))
 		return false;
+	if ((op.flags & HW_OPF_UMR) && !take_umr(&w))
+		return false;
 	if ((op.flags & HW_OPF_DATA) && !take_data(&w))
 		return false;
+	if (request->total_len > qp->msg_max && !(op.flags & HW_OPF_LOCAL))
+		return too_long(&w);
 	if ((op.flags & HW_OPF_ATOMIC) && !check_atomic(&w))
 		return false;
 	NIC_TRACE(nic, execute, qp->number, request->wqe_index, ctrl.opcode,

@@ -133,6 +133,7 @@ int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
 {
 	struct nic_uar_store store = {bytes, offset, len};
 	struct nic_uar *uar;
+	int ret = -ENOENT;
 
 	if (!bytes || !len || offset >= HW_UAR_BYTES ||
 	    len > HW_UAR_BYTES - offset)
@@ -140,9 +141,9 @@ int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
 	nic_lock(nic);
 	uar = nic_uar_get(nic, index);
 	if (uar)
-		nic_scan_write(nic, uar, &store);
+		ret = nic_scan_write(nic, uar, &store);
 	nic_unlock(nic);
-	return uar ? 0 : -ENOENT;
+	return ret;
 }
 
 static int uar_remove(struct nic *nic, uint32_t index)
@@ -252,7 +253,7 @@ void nic_mem_free(struct nic *nic)
 	uint32_t i;
 
 	for (i = 0; (object = nic_table_walk(&nic->mkeys, &i));)
-		free(object);
+		nic_mkey_remove(nic, object);
 	for (i = 0; (object = nic_table_walk(&nic->umems, &i));)
 		free(object);
 	for (i = 0; (object = nic_table_walk(&nic->uars, &i));)

@@ -8,6 +8,7 @@
 #define EMU_REQUEST_H
 
 #include <stdbool.h>
+#include "emu/wire.h"
 #include "hw/wqe.h"
 #include "hw/wqe_opcode.h"
 
@@ -33,6 +34,15 @@ struct nic_block {
 	};
 };
 
+/* Where a datagram goes. */
+struct nic_datagram {
+	uint32_t peer; /* of the wire; valid if known */
+	uint32_t qpn;
+	uint32_t qkey;
+	struct wire_route route;
+	bool known; /* false: to nobody, it will be lost */
+};
+
 struct nic_request {
 	struct nic_request *next; /* younger request of the queue, or pool */
 	struct nic_block *block;  /* NULL: the list below is long enough */
@@ -41,11 +51,12 @@ struct nic_request {
 	uint32_t imm;
 	uint32_t total_len; /* payload bytes, request or response */
 	uint32_t first_psn;
-	uint32_t packets;      /* PSNs that it occupies; 0 for local opcodes */
-	uint32_t sent;	       /* packets sent since the last retransmission */
-	uint32_t done_packets; /* acknowledged, or response packets placed */
-	uint16_t wqe_index;    /* ctrl.index: what the CQE will say */
-	uint16_t flags;	       /* enum hw_op_flags */
+	uint32_t packets;	/* PSNs that it occupies; 0 for local opcodes */
+	uint32_t sent;		/* packets sent since the last retransmission */
+	uint32_t done_packets;	/* acknowledged, or response packets placed */
+	uint16_t wqe_index;	/* ctrl.index: what the CQE will say */
+	uint16_t flags;		/* enum hw_op_flags */
+	uint16_t segment_bytes; /* UMR: of its segments, kept in the block */
 	uint8_t opcode;
 	uint8_t bbs;
 	uint8_t fm_ce_se;
@@ -55,8 +66,15 @@ struct nic_request {
 	bool inline_data;
 	bool admitted; /* PSN given, fences passed */
 	bool done;
-	struct hw_atomic_args atomic;
-	uint32_t wait_cqn, wait_index;
+	union {
+		struct hw_atomic_args atomic;
+		struct nic_datagram datagram;
+	};
+	union {
+		uint32_t wait_cqn;
+		uint32_t xrc_srqn;
+	};
+	uint32_t wait_index;
 	union {
 		struct nic_sge sge[NIC_SGE_SMALL];
 		uint8_t bytes[NIC_INLINE_SMALL];

@@ -14,6 +14,7 @@
 
 #include "emu/uverbs/call.h"
 #include "emu/uverbs/limits.h"
+#include "emu/uverbs/mapping.h"
 #include "emu/uverbs/memory.h"
 #include "hw/cmd_cq.h"
 #include "hw/doorbell.h"
@@ -159,6 +160,7 @@ static int make_cq(struct uv_context *context, struct uv_cq *cq,
 		return ret;
 	cq->cqn = hw_get(box.out, HW_CMD_OUT_NUMBER);
 	cq->uar = req->uar;
+	uv_mapping_find(context, cq->uar);
 	cq->uar->object.users++;
 	return 0;
 }

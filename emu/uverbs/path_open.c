@@ -25,20 +25,25 @@
 
 static int open_device(unsigned index, int flags)
 {
-	if (flags & O_DIRECTORY)
+	int fd = -1;
+
+	if (flags & O_DIRECTORY) {
 		errno = ENOTDIR;
-	else if ((flags & O_CREAT) && (flags & O_EXCL))
+	} else if ((flags & O_CREAT) && (flags & O_EXCL)) {
 		errno = EEXIST;
-	else
-		return uv_context_open(index, flags);
-	return -1;
+	} else {
+		uv_call_begin();
+		fd = uv_context_open(index, flags);
+		uv_call_end();
+	}
+	return fd;
 }
 
 static int open_at(int dir, const char *name, int flags, mode_t mode)
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	if (path.device >= 0 && !(flags & O_PATH))
 		return open_device((unsigned)path.device, flags);
@@ -171,6 +176,21 @@ UV_EXPORT DIR *opendir(const char *name)
 	return UV_CALL_POINTER(opendir, path.name);
 }
 
+/* The C library closes the descriptor by a call that we do not see. */
+UV_EXPORT int closedir(DIR *dir)
+{
+	int fd = dir ? dirfd(dir) : -1, ret, saved;
+	struct uv_fd_entry *taken = NULL;
+
+	if (uv_fd_kind(fd) != UV_FD_NONE && uv_fd_mine())
+		taken = uv_fd_take(fd);
+	ret = UV_CALL(closedir, dir);
+	saved = errno;
+	uv_fd_closed(taken);
+	errno = saved;
+	return ret;
+}
+
 typedef int filter(const struct dirent *entry);
 typedef int compare(const struct dirent **a, const struct dirent **b);
 typedef int filter64(const struct dirent64 *entry);
@@ -201,7 +221,7 @@ UV_EXPORT int scandirat(int dir, const char *name, struct dirent ***list,
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	return UV_CALL(scandirat, dir, path.name, list, wanted, order);
 }
@@ -211,7 +231,7 @@ UV_EXPORT int scandirat64(int dir, const char *name, struct dirent64 ***list,
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	return UV_CALL(scandirat64, dir, path.name, list, wanted, order);
 }

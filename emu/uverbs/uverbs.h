@@ -9,7 +9,8 @@
  *
  *   path_*.c  calls that name a file: redirected into a tree of our own
  *   fd_*.c    calls that take a descriptor: which descriptors are ours
- *   sysfs.c   that tree
+ *   real.c    the calls behind them
+ *   sysfs*.c  that tree
  *   device.c  the NICs of this process, made when they are first needed
  *   context.c one open device file: its objects, until its last close
  *   ioctl.c   attributes checked by tables, then the methods (method_*.c)
@@ -80,6 +81,8 @@ struct uv_device_info {
  * an index that is not below uv_config()->nics.
  */
 struct uv_device *uv_device_get(unsigned index);
+/* The same if it was made already, else NULL. */
+struct uv_device *uv_device_made(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
 

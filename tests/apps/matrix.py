@@ -37,6 +37,7 @@ TREE = HERE.parent.parent
 # The distribution's pyverbs belongs to the distribution's Python.
 PYTHON = "/usr/bin/python3"
 LISTEN_SECONDS = 15
+SKIPPED = 77  # the exit status of a program that says that it cannot run
 
 
 def parse_arguments():
@@ -331,22 +332,29 @@ def fabric_folder():
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
+def fill_result(result, case, reason, figures):
+    result["figures"] = figures
+    if not reason:
+        result["result"] = "PASS"
+    elif f"exit status {SKIPPED}" not in reason:
+        result["result"] = "FAIL"
+        result["known"] = bool(case.why)
+    result["reason"] = f"{case.why} ({reason})" if reason and case.why else (
+        reason or "")
+
+
 def run_case(case, place):
     started = time.monotonic()
     result = {"group": case.group, "name": case.name, "run": case.run,
               "env": case.env, "pairs": case.pairs, "figures": "",
-              "reason": place.why_not(case), "details": [], "result": "SKIP"}
+              "reason": place.why_not(case), "details": [], "result": "SKIP",
+              "known": False}
     if not result["reason"]:
         with tempfile.TemporaryDirectory(
                 prefix="belfry-apps-", dir=fabric_folder(),
                 ignore_cleanup_errors=True) as fabric:
             reason, figures, output = Run(case, place, fabric).run()
-        result["result"] = "FAIL" if reason else "PASS"
-        result["reason"] = reason or ""
-        result["known"] = bool(reason and case.why)
-        if result["known"]:
-            result["reason"] = f"{case.why} ({reason})"
-        result["figures"] = figures
+        fill_result(result, case, reason, figures)
         result["details"] = re.findall(r"(?m)^(?:FAIL|SKIP) .*$", output)
     result["seconds"] = round(time.monotonic() - started, 1)
     return result

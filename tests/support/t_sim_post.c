@@ -22,6 +22,7 @@ enum kind {
 	SHARED_ADD,
 	NOP,
 	DUMP,
+	RECUT,
 	KINDS
 };
 
@@ -57,7 +58,8 @@ static uint8_t opcode_of(enum kind kind)
 					       [MASKED_ADD] = HW_OP_MASKED_FA,
 					       [SHARED_ADD] = HW_OP_ATOMIC_FA,
 					       [NOP] = HW_OP_NOP,
-					       [DUMP] = HW_OP_DUMP};
+					       [DUMP] = HW_OP_DUMP,
+					       [RECUT] = HW_OP_UMR};
 
 	return opcodes[kind];
 }
@@ -158,7 +160,7 @@ static void draw(struct plan *plan)
 		draw_atomic(plan);
 		return;
 	}
-	if (plan->kind == NOP)
+	if (plan->kind == NOP || plan->kind == RECUT)
 		return;
 	if (plan->kind == SEND || plan->kind == SEND_IMM)
 		most = most < SIM_SLOT ? most : SIM_SLOT;
@@ -227,6 +229,12 @@ static unsigned node_index(const struct sim *sim, const struct t_node *node)
 	return (unsigned)(node - sim->nodes);
 }
 
+/* Both keys of an end stand for the same memory. */
+static uint32_t any_key(struct sim *sim, const struct sim_end *end)
+{
+	return t_chance(&sim->rng, 500) ? end->key : end->indirect_key;
+}
+
 static void add_raddr(struct plan *plan)
 {
 	struct sim_end *peer = plan->end->peer;
@@ -236,7 +244,43 @@ static void add_raddr(struct plan *plan)
 		t_raddr(&plan->end->qp, plan->sim->shared[node],
 			plan->sim->shared_key[node]);
 	else
-		t_raddr(&plan->end->qp, peer->arena + plan->remote, peer->key);
+		t_raddr(&plan->end->qp, peer->arena + plan->remote,
+			any_key(plan->sim, peer));
+}
+
+/* In steps of 8 bytes, so that no atomic is cut in two. */
+void t_sim_cut(struct sim *sim, const struct sim_end *end,
+	       struct hw_klm list[SIM_CUTS])
+{
+	uint32_t left = SIM_ARENA, at = 0, len, i;
+
+	for (i = 0; i < SIM_CUTS; i++) {
+		len = 8 + t_below(&sim->rng, left / 8 / 2) * 8;
+		if (i == SIM_CUTS - 1)
+			len = left;
+		list[i] = hw_klm_encode(len, end->key,
+					(uintptr_t)end->arena + at);
+		at += len;
+		left -= len;
+	}
+}
+
+/* The list of the indirect key anew, for the same memory. */
+static void add_umr(struct plan *plan)
+{
+	struct hw_umr_ctrl_info info = {.flags = HW_UMR_INLINE |
+						 HW_UMR_MUST_NOT_BE_FREE,
+					.octwords = SIM_CUTS};
+	struct hw_umr_ctrl ctrl = hw_umr_ctrl_encode(&info);
+	const uint8_t mkc[HW_MKC_BYTES] = {0};
+	struct t_qp *qp = &plan->end->qp;
+	struct hw_klm list[SIM_CUTS];
+
+	t_sim_cut(plan->sim, plan->end, list);
+	t_imm(qp, plan->end->indirect_key);
+	t_segment(qp, &ctrl, sizeof(ctrl));
+	t_segment(qp, mkc, sizeof(mkc));
+	t_segment(qp, list, sizeof(list));
 }
 
 /* Into qp->wqe only. */
@@ -259,9 +303,11 @@ static void build(struct plan *plan)
 		t_inline(&end->qp, end->model + plan->at[0], plan->len);
 		return;
 	}
+	if (plan->kind == RECUT)
+		add_umr(plan);
 	for (i = 0; i < plan->pieces; i++)
 		t_data(&end->qp, end->arena + plan->at[i], plan->bytes[i],
-		       end->key);
+		       any_key(plan->sim, end));
 }
 
 /* ------------------------------------------------------------ the model */
@@ -423,8 +469,8 @@ bool t_sim_post_recv(struct sim *sim, struct sim_end *end)
 	uint32_t cut = 1 + t_below(&sim->rng, SIM_SLOT - 1);
 	uint8_t *buffer = end->arena + SIM_INBOX + made % SIM_SLOTS * SIM_SLOT;
 	struct hw_wqe_data segs[3] = {
-		hw_wqe_data_encode(cut, end->key, (uintptr_t)buffer),
-		hw_wqe_data_encode(SIM_SLOT - cut, end->key,
+		hw_wqe_data_encode(cut, any_key(sim, end), (uintptr_t)buffer),
+		hw_wqe_data_encode(SIM_SLOT - cut, any_key(sim, end),
 				   (uintptr_t)buffer + cut),
 		hw_wqe_data_encode(0, HW_LKEY_INVALID, 0),
 	};

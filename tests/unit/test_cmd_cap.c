@@ -42,11 +42,26 @@ static void check_general(const uint8_t *cap, bool roce)
 	assert_int_equal(hw_get(cap, HW_CAP_CD), 1);
 	assert_true(hw_get(cap, HW_CAP_LOG_MAX_RA_REQ_QP) >= 4);
 	assert_true(hw_get(cap, HW_CAP_LOG_MAX_RA_RES_QP) >= 4);
+	/* What libibverbs and UCX (compact address vectors) look for. */
+	assert_int_equal(hw_get(cap, HW_CAP_UD), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UC), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_XRC), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_LOG_MAX_XRCD), 16);
+	assert_int_equal(hw_get(cap, HW_CAP_COMPACT_AV), 1);
 	/* Not modelled, so not offered. */
-	assert_int_equal(hw_get(cap, HW_CAP_UD), 0);
-	assert_int_equal(hw_get(cap, HW_CAP_UC), 0);
+	/* UCX takes the three together for its largest regions. */
+	assert_int_equal(hw_get(cap, HW_CAP_FIXED_BUFFER_SIZE), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_NULL_MKEY), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_EXT_OFFSET), 1);
+	/* Linux: windows, UMR of page sizes and rights. */
+	assert_int_equal(hw_get(cap, HW_CAP_IMAICL), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_ENTITY_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_ATOMIC_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_INDIRECT_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_REPEATED_BLOCK_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_MKEY_BY_NAME), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_LOG_MAX_BSF_LIST), 0);
 	assert_int_equal(hw_get(cap, HW_CAP_DCT), 0);
-	assert_int_equal(hw_get(cap, HW_CAP_XRC), 0);
 }
 
 /* NVSHMEM skips a device that lacks any of these. */

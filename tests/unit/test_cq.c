@@ -76,6 +76,37 @@ static void test_arming_with_unseen_cqes_fires_at_once(void **state)
 	}
 }
 
+/* As perftest -e does it: event, arm, and then the poll. */
+static void test_arming_before_the_poll_does_not_fire_again(void **state)
+{
+	static const uint32_t starts[] = {0, 0xfffffe, 0xfffffffe};
+	unsigned i, lap;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		struct t_pair *p = open_as(NIC_STRICT, starts[i]);
+
+		t_arm(&p->cq[0], HW_CQ_ARM_NEXT, 0);
+		t_pair_run(p);
+		for (lap = 1; lap < 5; lap++) {
+			nop(p, T_SIGNALED);
+			assert_int_equal(events(p, 0), lap);
+			t_arm(&p->cq[0], HW_CQ_ARM_NEXT, (uint8_t)lap);
+			t_pair_run(p);
+			assert_int_equal(events(p, 0), lap);
+			t_expect(&p->cq[0], HW_CQE_REQ,
+				 (uint16_t)(starts[i] + lap - 1));
+		}
+		/* A CQE that came behind the event fires the late arm. */
+		nop(p, T_SIGNALED);
+		nop(p, T_SIGNALED);
+		t_arm(&p->cq[0], HW_CQ_ARM_NEXT, (uint8_t)lap);
+		t_pair_run(p);
+		assert_int_equal(events(p, 0), lap + 1);
+		t_pair_close(p);
+	}
+}
+
 /* A whole series as libibverbs does it: arm, event, poll, arm ... */
 static void series(enum nic_progress progress, bool by_record, uint32_t start)
 {
@@ -191,6 +222,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_armed_cq_fires_once),
 		cmocka_unit_test(test_arming_with_unseen_cqes_fires_at_once),
+		cmocka_unit_test(
+			test_arming_before_the_poll_does_not_fire_again),
 		cmocka_unit_test(test_arming_again_and_again),
 		cmocka_unit_test(
 			test_a_solicited_arm_waits_for_a_solicited_cqe),

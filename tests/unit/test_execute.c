@@ -228,8 +228,8 @@ static void test_write_with_immediate_consumes_a_receive(void **state)
 
 static void test_an_unknown_opcode_fails(void **state)
 {
-	static const uint8_t opcodes[] = {0x01, 0x07, 0x0c, 0x13, 0x16,
-					  0x22, 0x24, 0x25, 0xff};
+	static const uint8_t opcodes[] = {0x02, 0x07, 0x0c, 0x13, 0x16,
+					  0x22, 0x24, 0x26, 0xff};
 	struct t_pair *p = *state;
 	unsigned i;
 
