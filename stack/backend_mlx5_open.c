@@ -240,7 +240,8 @@ static int tell_none(const struct gda_config *config,
 		return gda_fail(config, -ENODEV,
 				"mlx5: libibverbs lists no mlx5 device "
 				"(are the modules mlx5_ib and ib_uverbs "
-				"loaded, and /dev/infiniband here? "
+				"loaded, is /dev/infiniband here, and the "
+				"library as new as the device? "
 				"GDA_BACKEND=emu needs no device)");
 	return gda_fail(config, search->rc,
 			"mlx5: no device with an active port: %s", found);
