@@ -67,7 +67,7 @@ static const struct {
 	{                                                                      \
 		HW_CMD_##name, in_min, out_min, #name, handler                 \
 	}
-	C(QUERY_HCA_CAP, 0x10, 0x1010, cmd_query_hca_cap),
+	C(QUERY_HCA_CAP, 0x10, 0x10, cmd_query_hca_cap),
 	C(CREATE_MKEY, 0x70, 0x10, cmd_create_mkey),
 	C(QUERY_MKEY, 0x10, 0x50, cmd_query_mkey),
 	C(DESTROY_MKEY, 0x10, 0x10, cmd_destroy_mkey),
@@ -91,6 +91,7 @@ static const struct {
 	C(QUERY_XRC_SRQ, 0x10, 0x50, cmd_query_xrc_srq),
 	C(ARM_XRC_SRQ, 0x10, 0x10, cmd_arm_xrc_srq),
 	C(QUERY_ROCE_ADDRESS, 0x10, 0x30, cmd_query_roce_address),
+	C(QUERY_HCA_VPORT_CONTEXT, 0x10, 0x78, cmd_query_hca_vport_context),
 	C(ALLOC_PD, 0x10, 0x10, cmd_alloc_pd),
 	C(DEALLOC_PD, 0x10, 0x10, cmd_dealloc_pd),
 	C(ALLOC_XRCD, 0x10, 0x10, cmd_alloc_xrcd),

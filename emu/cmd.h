@@ -102,6 +102,7 @@ struct nic_umem *cmd_umem(struct cmd *cmd, const struct cmd_umem_use *use);
 /* Handlers; false: refused. */
 bool cmd_query_hca_cap(struct cmd *cmd);
 bool cmd_query_roce_address(struct cmd *cmd);
+bool cmd_query_hca_vport_context(struct cmd *cmd);
 bool cmd_query_lag(struct cmd *cmd);
 bool cmd_create_mkey(struct cmd *cmd);
 bool cmd_query_mkey(struct cmd *cmd);

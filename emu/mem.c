@@ -210,24 +210,66 @@ static int create_mkey(struct nic *nic, const struct nic_mkey_attr *attr,
 	}
 }
 
-int nic_mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
-		      uint32_t *mkey)
+static int mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
+			 uint32_t *mkey)
 {
 	uint32_t id;
-	int ret;
+	int ret = umem_add(nic, &attr->mem, &id);
 
-	if (!attr || !mkey)
-		return -EINVAL;
-	nic_lock(nic);
-	ret = umem_add(nic, &attr->mem, &id);
 	if (ret)
-		goto out;
+		return ret;
 	ret = create_mkey(nic, attr, id, mkey);
 	if (ret)
 		nic_umem_remove(nic, id);
 	else
 		nic_mkey_get(nic, *mkey >> 8)->owns_umem = true;
-out:
+	return ret;
+}
+
+int nic_mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
+		      uint32_t *mkey)
+{
+	int ret;
+
+	if (!attr || !mkey)
+		return -EINVAL;
+	nic_lock(nic);
+	ret = mkey_register(nic, attr, mkey);
+	nic_unlock(nic);
+	return ret;
+}
+
+/* Two keys change their places: each stands under the other's number. */
+static void swap_keys(struct nic_mkey *a, struct nic_mkey *b)
+{
+	struct nic_mkey was = *a;
+
+	*a = *b;
+	*b = was;
+	b->index = a->index;
+	a->index = was.index;
+	b->variant = a->variant;
+	a->variant = was.variant;
+}
+
+int nic_mkey_change(struct nic *nic, uint32_t mkey,
+		    const struct nic_mkey_attr *attr)
+{
+	struct nic_mkey *key, *fresh;
+	uint32_t number;
+	int ret = -ENOENT;
+
+	if (!attr)
+		return -EINVAL;
+	nic_lock(nic);
+	key = nic_mkey_get(nic, mkey >> 8);
+	if (key && key->owns_umem)
+		ret = mkey_register(nic, attr, &number);
+	if (!ret) {
+		fresh = nic_mkey_get(nic, number >> 8);
+		swap_keys(key, fresh);
+		nic_mkey_remove(nic, fresh);
+	}
 	nic_unlock(nic);
 	return ret;
 }

@@ -244,6 +244,14 @@ struct nic_mkey_attr {
 int nic_mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
 		      uint32_t *mkey);
 
+/*
+ * Give a key of nic_mkey_register other memory, rights or another PD; its
+ * number stays. Returns as nic_mkey_register, or -ENOENT, and then the key is
+ * as before.
+ */
+int nic_mkey_change(struct nic *nic, uint32_t mkey,
+		    const struct nic_mkey_attr *attr);
+
 /* Undo it. Returns 0; -ENOENT for a key that is not of nic_mkey_register. */
 int nic_mkey_deregister(struct nic *nic, uint32_t mkey);
 

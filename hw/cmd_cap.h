@@ -3,8 +3,8 @@
  * Capabilities: QUERY_HCA_CAP, QUERY_ROCE_ADDRESS, QUERY_LAG.
  *
  * QUERY_HCA_CAP: op_mod = capability type << 1 | (0 maximum, 1 current).
- * Output: 16 bytes of header, then a 4096-byte capability page; fields below
- * are offsets into that page.
+ * Output: 16 bytes of header, then a 4096-byte capability page, of which a
+ * shorter mailbox gets the beginning; fields below are offsets into that page.
  *
  * Source of truth: rdma-core and UCX copies of struct mlx5_ifc_cmd_hca_cap,
  * _cmd_hca_cap_2, _atomic_caps; gpunetio's of _roce_cap, _roce_addr_layout.
@@ -26,6 +26,7 @@ enum hw_cap_type {
 	HW_CAP_ATOMIC = 0x03,
 	HW_CAP_ROCE = 0x04,
 	HW_CAP_GENERAL_2 = 0x20,
+	HW_CAP_TYPE_LAST = 0x25,
 };
 
 enum hw_cap_mode {
@@ -159,6 +160,21 @@ enum {
 	HW_ROCE_OUT_ADDRESS = 0x10, /* 16 bytes of GID first */
 	HW_ROCE_OUT_BYTES = 0x30,
 	HW_ROCE_VERSION_2 = 2,
+};
+
+/* QUERY_HCA_VPORT_CONTEXT: offsets into the context, which is output + 0x10 */
+#define HW_VPORT_PORT_STATE  HW_FIELD(0x20, 7, 4)
+#define HW_VPORT_STATE	     HW_FIELD(0x20, 3, 0)
+#define HW_VPORT_SYSTEM_GUID HW_FIELD64(0x28)
+#define HW_VPORT_PORT_GUID   HW_FIELD64(0x30)
+#define HW_VPORT_NODE_GUID   HW_FIELD64(0x38)
+#define HW_VPORT_LID	     HW_FIELD(0x60, 31, 16)
+#define HW_VPORT_SM_LID	     HW_FIELD(0x64, 31, 16)
+enum {
+	HW_VPORT_OUT_CONTEXT = 0x10,
+	HW_VPORT_OUT_BYTES = 0x210,
+	HW_VPORT_DOWN = 1, /* as a port's logical state */
+	HW_VPORT_UP = 4,
 };
 
 #endif

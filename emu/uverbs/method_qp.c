@@ -145,6 +145,7 @@ static int exact_log2(uint32_t n, uint32_t *log)
 	return 0;
 }
 
+/* The ring may be larger than what was asked for: that is what there is. */
 static int read_sizes(struct request *req)
 {
 	const struct mlx5_ib_create_qp *driver = &req->driver;
@@ -158,8 +159,10 @@ static int read_sizes(struct request *req)
 	if (ret || !driver->rq_wqe_count || req->qp.srq)
 		return ret;
 	if (driver->rq_wqe_shift < 4 ||
-	    1u << driver->rq_wqe_shift > UV_MAX_RQ_DESC)
+	    driver->rq_wqe_shift > UV_LOG_MAX_RQ_DESC)
 		return -EINVAL;
+	req->qp.cap.max_recv_wr = driver->rq_wqe_count;
+	req->qp.cap.max_recv_sge = (1u << driver->rq_wqe_shift) / HW_WQE_DS;
 	return exact_log2(driver->rq_wqe_count, &req->log_rq);
 }
 

@@ -133,7 +133,7 @@ static void test_output_too_short_is_refused(void **state)
 	static const struct {
 		uint16_t opcode, out_min;
 	} queries[] = {
-		{HW_CMD_QUERY_HCA_CAP, 0x1010},
+		{HW_CMD_QUERY_HCA_VPORT_CONTEXT, 0x78},
 		{HW_CMD_QUERY_MKEY, 0x50},
 		{HW_CMD_QUERY_CQ, 0x50},
 		{HW_CMD_QUERY_QP, 0x100},
