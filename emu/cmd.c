@@ -75,6 +75,7 @@ static const struct {
 	C(CREATE_CQ, 0x60, 0x10, cmd_create_cq),
 	C(DESTROY_CQ, 0x10, 0x10, cmd_destroy_cq),
 	C(QUERY_CQ, 0x10, 0x50, cmd_query_cq),
+	C(MODIFY_CQ, 0x60, 0x10, cmd_modify_cq),
 	C(CREATE_QP, 0x110, 0x10, cmd_create_qp),
 	C(DESTROY_QP, 0x10, 0x10, cmd_destroy_qp),
 	C(RST2INIT_QP, 0x100, 0x10, cmd_rst2init),

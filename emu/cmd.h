@@ -110,6 +110,7 @@ bool cmd_destroy_mkey(struct cmd *cmd);
 bool cmd_query_special_contexts(struct cmd *cmd);
 bool cmd_create_cq(struct cmd *cmd);
 bool cmd_query_cq(struct cmd *cmd);
+bool cmd_modify_cq(struct cmd *cmd);
 bool cmd_destroy_cq(struct cmd *cmd);
 bool cmd_create_qp(struct cmd *cmd);
 bool cmd_query_qp(struct cmd *cmd);

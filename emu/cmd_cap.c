@@ -72,6 +72,8 @@ static void general(struct nic *nic, uint8_t *cap)
 	hw_set(cap, HW_CAP_GID_TABLE_SIZE, 0);	/* code 0: 8 entries */
 	hw_set(cap, HW_CAP_PKEY_TABLE_SIZE, 0); /* code 0: 128 entries */
 	hw_set(cap, HW_CAP_CQ_OI, 1);
+	hw_set(cap, HW_CAP_CQ_RESIZE, 1);
+	hw_set(cap, HW_CAP_CQ_MODERATION, 1);
 	hw_set(cap, HW_CAP_CD, 1); /* WAIT */
 	hw_set(cap, HW_CAP_BF, 1);
 	hw_set(cap, HW_CAP_LOG_BF_REG_SIZE, HW_UAR_LOG_BF_REG_SIZE);

@@ -3,7 +3,7 @@
  * Completion queue: arming, and the end of its life.
  *
  * Source: PRM, "CQ doorbell"; rdma-core mlx5 cq.c, mlx5_arm_cq().
- * Not modelled: moderation, compression, resizing.
+ * Not modelled: moderation (every event is told at once), compression.
  * Thread: under the NIC's lock.
  */
 #include "emu/cq.h"

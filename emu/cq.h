@@ -50,6 +50,13 @@ void nic_cq_poll_record(struct nic *nic, struct nic_cq *cq);
  */
 bool nic_cqe_post(struct nic *nic, struct nic_cq *cq, struct hw_cqe_info *info);
 
+/* Entries that the client has not consumed; reads the record. */
+uint32_t nic_cq_used(struct nic_cq *cq);
+
+/* The ring's last entry: the client goes on in another one. False: no room for
+ * it, or the CQ has failed. */
+bool nic_cqe_post_resize(struct nic *nic, struct nic_cq *cq);
+
 void nic_cq_destroy(struct nic *nic, struct nic_cq *cq);
 
 #endif

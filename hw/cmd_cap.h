@@ -80,6 +80,7 @@ enum hw_cap_mode {
 #define HW_CAP_ATOMIC_SUPPORTED	  HW_FIELD(0x40, 1, 1)
 #define HW_CAP_CQ_OI		  HW_FIELD(0x44, 31, 31)
 #define HW_CAP_CQ_RESIZE	  HW_FIELD(0x44, 30, 30)
+#define HW_CAP_CQ_MODERATION	  HW_FIELD(0x44, 29, 29)
 #define HW_CAP_CD		  HW_FIELD(0x44, 19, 19)
 #define HW_CAP_UMR_PTR_RLKEY	  HW_FIELD(0x44, 15, 15)
 #define HW_CAP_IMAICL		  HW_FIELD(0x44, 14, 14) /* memory windows */

@@ -213,6 +213,9 @@ static void make_template(struct state *s, uint16_t opcode, uint8_t *in)
 		break;
 	case HW_CMD_MODIFY_CQ:
 		cq_template(s, in);
+		hw_set(in, HW_CMD_IN_OP_MOD, HW_MODIFY_CQ_RESIZE);
+		hw_set(in, HW_MODIFY_CQ_FIELD_SELECT, HW_CQ_RESIZE_LOG_SIZE);
+		hw_set64(in, HW_CREATE_CQ_UMEM_OFFSET, 0x3000);
 		break;
 	case HW_CMD_SQERR2RTS_QP:
 	case HW_CMD_RST2INIT_QP:

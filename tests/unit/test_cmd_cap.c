@@ -39,6 +39,8 @@ static void check_general(const uint8_t *cap, bool roce)
 	assert_int_equal(hw_get(cap, HW_CAP_ATOMIC_SUPPORTED), 1);
 	assert_int_equal(hw_get(cap, HW_CAP_NUM_PORTS), 1);
 	assert_int_equal(hw_get(cap, HW_CAP_CQ_OI), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_CQ_RESIZE), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_CQ_MODERATION), 1);
 	assert_int_equal(hw_get(cap, HW_CAP_CD), 1);
 	assert_true(hw_get(cap, HW_CAP_LOG_MAX_RA_REQ_QP) >= 4);
 	assert_true(hw_get(cap, HW_CAP_LOG_MAX_RA_RES_QP) >= 4);

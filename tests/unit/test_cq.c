@@ -217,9 +217,44 @@ static void test_an_arm_for_another_pages_cq_is_told_and_ignored(void **state)
 	t_pair_close(p);
 }
 
+static uint32_t arm_state(struct t_pair *p, uint32_t cqn)
+{
+	uint8_t out[T_OUT];
+
+	assert_int_equal(t_simple(&p->node[0], HW_CMD_QUERY_CQ, cqn, out), 0);
+	return hw_get(out + HW_CQC_OFFSET, HW_CQC_ST);
+}
+
+/* A kernel's client finds something else in the record than an arm. */
+static void test_a_first_arm_of_0_shows_in_a_record_that_was_not_0(void **state)
+{
+	struct t_pair *p = open_as(NIC_COMPAT, 0);
+	uint8_t out[T_OUT];
+	struct t_cq *cq = &p->cq[0];
+	uint32_t cqn;
+
+	(void)state;
+	cq->dbrec[HW_CQ_DBR_ARM].raw = 0xffffffff;
+	assert_int_equal(
+		t_cmd(&p->node[0], cq->create, sizeof(cq->create), out),
+		HW_CMD_OK);
+	cqn = hw_get(out, HW_CMD_OUT_NUMBER);
+	t_pair_run(p);
+	assert_int_equal(arm_state(p, cqn), HW_CQ_ST_FIRED);
+	/* The register write is lost; the record says: next, from 0. */
+	cq->dbrec[HW_CQ_DBR_ARM].raw = 0;
+	t_pair_run(p);
+	assert_int_equal(arm_state(p, cqn), HW_CQ_ST_ARMED);
+	assert_int_equal(t_simple(&p->node[0], HW_CMD_DESTROY_CQ, cqn, NULL),
+			 0);
+	t_pair_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_a_first_arm_of_0_shows_in_a_record_that_was_not_0),
 		cmocka_unit_test(test_an_armed_cq_fires_once),
 		cmocka_unit_test(test_arming_with_unseen_cqes_fires_at_once),
 		cmocka_unit_test(
