@@ -22,6 +22,7 @@
 #include "emu/runner.h"
 #include "emu/uverbs/device.h"
 #include "emu/uverbs/fd.h"
+#include "emu/uverbs/limits.h"
 #include "emu/uverbs/mapping.h"
 #include "emu/uverbs/real.h"
 #include "emu/uverbs/sysfs.h"
@@ -175,30 +176,14 @@ static int attach(struct nic *nic)
 	return status;
 }
 
-/* As the adapters' firmware is numbered: one series a generation. */
-static const char *firmware(enum nic_persona persona)
-{
-	switch (persona) {
-	case NIC_CONNECTX_5:
-		return "16.35.4030";
-	case NIC_CONNECTX_6:
-		return "20.43.2026";
-	case NIC_CONNECTX_8:
-		return "40.44.1036";
-	case NIC_CONNECTX_7:
-	default:
-		return "28.43.2026";
-	}
-}
-
 static void describe(struct uv_device *device)
 {
 	const struct uv_config *config = uv_config();
 	struct uv_device_info *info = &device->info;
 
 	snprintf(info->name, sizeof(info->name), "mlx5_%u", device->index);
-	snprintf(info->firmware, sizeof(info->firmware), "%s",
-		 firmware(config->persona));
+	snprintf(info->firmware, sizeof(info->firmware), "%d.%d.%04d",
+		 UV_FW_MAJOR, UV_FW_MINOR, UV_FW_SUB);
 	info->device_id = nic_persona_info(config->persona)->device_id;
 	info->link = config->link;
 	nic_query_port(device->nic, &info->port);

@@ -4,9 +4,10 @@
  * lead into a tree of our own (sysfs.c). The tree has the kernel's layout, so
  * relative names and links inside it need no help.
  *
- * Not modelled: listings of directories above (/sys/class, /sys/bus/pci/devices)
- * do not show what is ours; a name that reaches ours through a link elsewhere
- * (/proc/self/root/sys/...) is not seen; glob() and ftw() are seen as far as they open directories inside.
+ * Not modelled: listings of directories above (/sys/class,
+ * /sys/bus/pci/devices) do not show what is ours; a name that reaches ours
+ * through a link elsewhere (/proc/self/root/sys/...) is not seen; the C
+ * library's glob() and ftw() open directories by calls that are not seen.
  *
  * Thread: any.
  */

@@ -233,7 +233,7 @@ static void write_port(struct tree *device, const struct uv_device_info *info)
 	file(&port, "sm_lid", "0x%x", ib);
 	same(&port, "zero", "sm_sl");
 	file(&port, "rate", "%s", rate());
-	file(&port, "cap_mask", "%s", ib ? "0xa651e848" : "0x00010000");
+	file(&port, "cap_mask", "%s", ib ? "0xa651e848" : "0x04010000");
 	file(&port, "link_layer", "%s", ib ? "InfiniBand" : "Ethernet");
 	pkeys = enter(&port, "pkeys");
 	file(&pkeys, "0", "0xffff");

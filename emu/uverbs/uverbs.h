@@ -70,7 +70,7 @@ struct uv_device_info {
 	char name[16];	    /* mlx5_0 */
 	uint64_t guid;	    /* node and port, host order */
 	uint16_t device_id; /* PCI */
-	char firmware[16];  /* "28.43.2026" */
+	char firmware[16];  /* as the commands say it */
 	enum nic_link link;
 	struct nic_port port;
 };

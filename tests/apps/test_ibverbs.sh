@@ -14,6 +14,19 @@ run -- sh -c "ibv_devices | sed -n 's/.*mlx5_0[[:space:]]*//p'
 	cat /sys/class/infiniband/mlx5_0/ports/1/gids/0" >"$work/out"
 grep -qE '^02be[0-9a-f]{12}$' "$work/out"
 
+# Commands and files tell the same.
+for link in ib roce; do
+	run --link $link -- sh -c '
+		cd /sys/class/infiniband/mlx5_0
+		ibv_devinfo -d mlx5_0 | awk "
+			/fw_ver|board_id|link_layer/ { print \$2 }"
+		cat fw_ver board_id ports/1/link_layer' >"$work/out"
+	[ "$(head -3 "$work/out")" = "$(tail -3 "$work/out")" ] || {
+		cat "$work/out"
+		exit 1
+	}
+done
+
 for link in ib roce; do
 	for persona in cx5 cx6 cx7 cx8; do
 		run --link $link --persona $persona -- sh -c '
