@@ -90,7 +90,7 @@ def pingpong(kind, options="", quick=False, env=None, both=True, pairs=1):
     if options:
         command += " " + options
     count = "" if kind == "xsrq" else " -n 300"
-    figures = (r"local address", "") if kind == "xsrq" else PINGPONG
+    figures = (r"success", "") if kind == "xsrq" else PINGPONG
     case = Case("pingpong", command, f"{command}{count} -p {{port}} 127.0.0.1",
                 f"{command}{count} -p {{port}}", figures, env=env or {},
                 pairs=pairs, packages=("ibverbs-utils",))
