@@ -20,6 +20,8 @@ LAT = (r"(?m)^ *(\d+) +\d+ +[\d.]+ +[\d.]+ +([\d.]+)\s+([\d.]+)(?: .*)?$",
        r"\1 B: \2 us")
 UCX = (r"Final: +\d+ +(\S+) +(\S+) +\S+ +\S+ +(\S+) +\d+ +(\d+)",
        r"\2 us, \3 MB/s, \4 msg/s")
+NO_ODP = "on-demand paging is not modelled"
+NO_DC = "DC transport is not modelled"
 # Output that no program may have, whatever else it says.
 NEVER = r"AddressSanitizer|[Aa]ssertion .*fail|Segmentation fault|SIGSEGV"
 
@@ -85,15 +87,16 @@ def devices():
 
 # ---------------------------------------------------------------- pingpong
 
-def pingpong(kind, options="", quick=False, env=None, both=True, pairs=1):
+def pingpong(kind, options="", quick=False, env=None, both=True, pairs=1,
+             why=""):
     command = f"ibv_{kind}_pingpong"
     if options:
         command += " " + options
     count = "" if kind == "xsrq" else " -n 300"
-    figures = (r"local address", "") if kind == "xsrq" else PINGPONG
+    figures = (r"(success)", r"\1") if kind == "xsrq" else PINGPONG
     case = Case("pingpong", command, f"{command}{count} -p {{port}} 127.0.0.1",
                 f"{command}{count} -p {{port}}", figures, env=env or {},
-                pairs=pairs, packages=("ibverbs-utils",))
+                pairs=pairs, packages=("ibverbs-utils",), why=why)
     if "-g" not in options:
         add(case, quick)
         if not both:
@@ -116,7 +119,7 @@ def pingpongs():
     pingpong("ud", "-s 1024 -c", both=False)
     pingpong("rc", "-t", both=False)
     pingpong("rc", "-N -e")
-    pingpong("rc", "-o", both=False)
+    pingpong("rc", "-o", both=False, why=NO_ODP)
     pingpong("srq", "-q 32 -c")
     pingpong("rc", env={"RDMAV_FORK_SAFE": "1"}, both=False, quick=True)
     pingpong("rc", env={"MLX5_CQE_SIZE": "128"}, both=False)
@@ -138,7 +141,8 @@ def perftest(tool, options="", count=1000, quick=False, env=None, pairs=1,
     count = count if bandwidth else min(count, 300)
     case = pair(f"{command} -F -n {count} -p {{port}}", group="perftest",
                 name=command, figures=figures, env=env or {}, pairs=pairs,
-                packages=("perftest",), why=why, timeout=60)
+                packages=("perftest",), why=why,
+                timeout=150 if "-a" in options.split() else 60)
     if link != "roce":
         add(case, quick)
     if link != "ib":
@@ -152,7 +156,7 @@ def perftest_common(tool, connection):
     # A row of CI for each tool and connection, and one a kind of option.
     perftest(tool, kind, quick=True)
     if not tool.startswith("atomic"):
-        perftest(tool, f"{kind} -a".strip(), count=100)
+        perftest(tool, f"{kind} -a".strip(), count=50)
     if not tool.startswith("write"):  # perftest has no events for writes
         perftest(tool, f"{kind} -e".strip(),
                  quick=tool in ("send_bw", "send_lat", "read_lat"))
@@ -191,7 +195,7 @@ def perftest_options():
     perftest("read_lat", "-s 100000", link="ib")
     perftest("atomic_bw", "-A CMP_AND_SWAP", quick=True)
     perftest("atomic_lat", "-A CMP_AND_SWAP")
-    perftest("write_bw", "--odp", link="ib")
+    perftest("write_bw", "--odp", link="ib", why=NO_ODP)
     perftest("write_bw", "--mr_per_qp -q 4", link="ib")
     perftest("send_bw", "--inline_recv 32 -s 32", link="ib")
     perftest("send_bw", "-r 1", link="ib")
@@ -217,7 +221,7 @@ def perftest_absent():
         perftest(tool, "-R", link="roce",
                  why="there is no /dev/infiniband/rdma_cm")
         perftest(tool, "-c DC", link="ib",
-                 why="DC transport is not modelled")
+                 why=NO_DC)
     perftest("write_bw", "-c XRC", link="ib")
     perftest("send_bw", "-c XRC", link="ib")
     perftest("send_bw", "-g -c UD", link="ib",
@@ -253,7 +257,7 @@ def ucx(test, tls, size=8, devx=None, quick=False, env=None, link="ib"):
     case = pair(f"ucx_perftest {options} -w 20 -p {{port}}", group="ucx",
                 name=f"ucx_perftest -t {test} -s {size}", figures=UCX,
                 env=environment, packages=("ucx-utils",), timeout=40,
-                why="DC transport is not modelled" if "dc_" in tls else "")
+                why=NO_DC if "dc_" in tls else "")
     add(roce(case) if link == "roce" else case, quick)
 
 
