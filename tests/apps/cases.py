@@ -21,6 +21,7 @@ LAT = (r"(?m)^ *(\d+) +\d+ +[\d.]+ +[\d.]+ +([\d.]+)\s+([\d.]+)(?: .*)?$",
 UCX = (r"Final: +\d+ +(\S+) +(\S+) +\S+ +\S+ +(\S+) +\d+ +(\d+)",
        r"\2 us, \3 MB/s, \4 msg/s")
 NO_ODP = "on-demand paging is not modelled"
+NO_RDMA_CM = "there is no /dev/infiniband/rdma_cm"
 NO_DC = "DC transport is not modelled"
 # Output that no program may have, whatever else it says.
 NEVER = r"AddressSanitizer|[Aa]ssertion .*fail|Segmentation fault|SIGSEGV"
@@ -219,7 +220,7 @@ def perftest_absent():
     """What stands in perftest and not here: so that the table says so."""
     for tool in ("write_bw", "send_lat"):
         perftest(tool, "-R", link="roce",
-                 why="there is no /dev/infiniband/rdma_cm")
+                 why=NO_RDMA_CM)
         perftest(tool, "-c DC", link="ib",
                  why=NO_DC)
     perftest("write_bw", "-c XRC", link="ib")
@@ -352,27 +353,32 @@ def own_programs():
 
 def rdma_core():
     """Its own tests, a module a row; rdma_core_tests.py lists the failures."""
-    quick = ("test_device", "test_pd", "test_mr", "test_cq", "test_qp",
-             "test_mlx5_uar", "test_mlx5_devx")
+    # With tests that can run on these devices, in both versions.
+    quick = ("test_device", "test_pd", "test_addr", "test_mr", "test_cq",
+             "test_cq_events", "test_cqex", "test_qp", "test_qpex",
+             "test_atomic", "test_fork", "test_parent_domain", "test_shared_pd",
+             "test_relaxed_ordering", "test_mlx5_cq", "test_mlx5_devx",
+             "test_mlx5_huge_page", "test_mlx5_mkey", "test_mlx5_query_port",
+             "test_mlx5_raw_wqe", "test_mlx5_uar")
+    why = {"test_rdmacm": NO_RDMA_CM, "test_mlx5_rdmacm": NO_RDMA_CM,
+           "test_mlx5_flow": "flow steering is not modelled",
+           "test_mlx5_timestamp": "the device offers no page with its clock"}
     modules = quick + (
-        "test_addr", "test_atomic", "test_buf", "test_cq_events", "test_cqex",
-        "test_cuda_dmabuf", "test_dmah", "test_flow", "test_fork",
-        "test_mlx5_cq", "test_mlx5_crypto", "test_mlx5_cuda_umem",
-        "test_mlx5_dc", "test_mlx5_devx_async_events", "test_mlx5_dm_ops",
-        "test_mlx5_dma_memcpy", "test_mlx5_dmabuf", "test_mlx5_dr",
-        "test_mlx5_flow", "test_mlx5_huge_page", "test_mlx5_lag_affinity",
-        "test_mlx5_mkey", "test_mlx5_ooo_qp", "test_mlx5_pp",
-        "test_mlx5_query_port", "test_mlx5_raw_wqe", "test_mlx5_rdma_ctrl",
-        "test_mlx5_rdmacm", "test_mlx5_sched", "test_mlx5_timestamp",
-        "test_mlx5_udp_sport", "test_mlx5_var", "test_mlx5_vfio", "test_odp",
-        "test_parent_domain", "test_qpex", "test_rdmacm",
-        "test_relaxed_ordering", "test_rss_traffic", "test_shared_pd",
-        "test_srq", "test_tag_matching")
+        "test_srq", "test_buf", "test_dmah", "test_odp", "test_rdmacm",
+        "test_mlx5_devx_async_events", "test_mlx5_timestamp", "test_mlx5_dc",
+        "test_mlx5_dm_ops", "test_mlx5_dma_memcpy", "test_mlx5_crypto",
+        "test_mlx5_ooo_qp", "test_mlx5_pp", "test_mlx5_rdma_ctrl",
+        "test_mlx5_rdmacm", "test_mlx5_sched", "test_mlx5_udp_sport",
+        "test_mlx5_var", "test_mlx5_lag_affinity", "test_mlx5_dmabuf",
+        "test_cuda_dmabuf", "test_mlx5_cuda_umem", "test_flow",
+        "test_mlx5_flow", "test_mlx5_dr", "test_rss_traffic",
+        "test_tag_matching", "test_mlx5_vfio")
     for module in modules:
         case = Case("rdma-core", module,
                     f"{{python}} {{apps}}/rdma_core_tests.py {{tests}} "
                     f"{module} {{run}} {{python}}",
                     figures=(r"(?m)^total: (.*)$", r"\1"), timeout=300,
+                    why=why.get(module, ""),
                     packages=("python3-pyverbs", "rdma-core"))
         add(case, module in quick)
         add(roce(case))
