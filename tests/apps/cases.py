@@ -216,6 +216,17 @@ def perftest_environments():
     perftest("write_bw", "-q 256", count=100, link="ib")
 
 
+def perftest_run_options():
+    """What `belfry run` itself can be told."""
+    for options in ("--detect poll", "--detect trap", "--persona cx5",
+                    "--persona cx8"):
+        for tool in ("write_bw", "send_lat"):
+            perftest(tool, count=500, link="ib")
+            ALL[-1] = replace(ALL[-1], run=options)
+    perftest("write_bw", "-d mlx5_3", link="ib")
+    ALL[-1] = replace(ALL[-1], run="--nics 4", quick=True)
+
+
 def perftest_absent():
     """What stands in perftest and not here: so that the table says so."""
     for tool in ("write_bw", "send_lat"):
@@ -237,6 +248,7 @@ def perftests():
                 perftest_common(tool + suffix, connection)
     perftest_options()
     perftest_environments()
+    perftest_run_options()
     perftest_absent()
 
 
