@@ -232,12 +232,12 @@ int nic_scatter_range(struct nic *nic, struct mkey_use use,
 int nic_write_range(struct nic *nic, struct mkey_use use, const void *bytes);
 
 /*
- * gather.c: payload_len bytes of the list, from offset on, into the packet;
- * the list is long enough. Or a whole range, which sets payload_len. Returns
+ * gather.c: payload_len bytes of the request's segments, from offset on, into
+ * the packet; they are long enough. Or a whole range, which sets payload_len. Returns
  * 0; -EACCES: a key refuses; -EIO: the memory is not there; -ENOMEM.
  */
 int nic_gather(struct nic *nic, const struct nic_qp *qp,
-	       const struct nic_sge *sge, uint32_t offset,
+	       const struct nic_request *request, uint32_t offset,
 	       struct nic_packet *packet);
 int nic_gather_range(struct nic *nic, const struct mkey_use *use,
 		     struct nic_packet *packet, const char **why);

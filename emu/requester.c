@@ -327,13 +327,8 @@ static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
 		packet->body = packet->spare;
 		packet->body_bytes = packet->spare_bytes;
 	}
-	if (!r->inline_data)
-		return nic_gather(nic, qp, nic_request_sges(r), offset, packet)
-			       ? HW_SYND_LOCAL_PROT
-			       : HW_SYND_NONE;
-	memcpy(packet->body, nic_request_inline(r) + offset,
-	       packet->payload_len);
-	return HW_SYND_NONE;
+	return nic_gather(nic, qp, r, offset, packet) ? HW_SYND_LOCAL_PROT
+						      : HW_SYND_NONE;
 }
 
 /* ------------------------------------------------------------- sending */
