@@ -354,6 +354,8 @@ def run_case(case, place):
                 prefix="belfry-apps-", dir=fabric_folder(),
                 ignore_cleanup_errors=True) as fabric:
             reason, figures, output = Run(case, place, fabric).run()
+        if reason:
+            reason = reason.replace(str(place.build), "BUILD")
         fill_result(result, case, reason, figures)
         result["details"] = re.findall(r"(?m)^(?:FAIL|SKIP) .*$", output)
     result["seconds"] = round(time.monotonic() - started, 1)
