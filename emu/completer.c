@@ -254,10 +254,14 @@ static void retry(struct nic *nic, struct nic_qp *qp, bool timeout)
 		return;
 	NIC_TRACE(nic, req_retry, qp->number, r->wqe_index, r->first_psn,
 		  qp->sq.retries);
-	if (!qp->sq.retries) {
-		nic_log(nic, NIC_LOG_ERROR,
-			"QP 0x%x: QP 0x%x did not answer %u retries",
-			qp->number, qp->remote_qpn, qp->sq.retries_max);
+	if (qp->peer_dead || !qp->sq.retries) {
+		if (qp->peer_dead)
+			nic_log(nic, NIC_LOG_ERROR, "QP 0x%x: its peer is gone",
+				qp->number);
+		else
+			nic_log(nic, NIC_LOG_ERROR,
+				"QP 0x%x: QP 0x%x did not answer %u retries",
+				qp->number, qp->remote_qpn, qp->sq.retries_max);
 		nic_completer_fail(nic, qp, r, HW_SYND_RETRY_EXC);
 		return;
 	}

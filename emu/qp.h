@@ -106,6 +106,12 @@ void nic_qp_ready(struct nic *nic, struct nic_qp *qp);
 
 /* Timers (timer.c). */
 void nic_qp_set_ack_timer(struct nic *nic, struct nic_qp *qp);
+void nic_qp_set_gone_timer(struct nic *nic, struct nic_qp *qp);
+
+/* A request to a process that has ended fails after the retries that its QP
+ * would make, or after this time if they take longer or never end. */
+enum { NIC_GONE_NS = 500 * 1000 * 1000 };
+
 void nic_qp_set_rnr_timer(struct nic *nic, struct nic_qp *qp, uint64_t ns);
 void nic_qp_stop_timers(struct nic_qp *qp);
 

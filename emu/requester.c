@@ -336,14 +336,12 @@ static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
 /* The QP cannot reach its peer: as a NIC whose packets vanish. */
 static void unreachable(struct nic *nic, struct nic_qp *qp)
 {
-	if (qp->peer_dead) {
-		nic_log(nic, NIC_LOG_ERROR, "QP 0x%x: its peer is gone",
-			qp->number);
-		nic_completer_fail(nic, qp, qp->sq.head, HW_SYND_RETRY_EXC);
-		return;
-	}
 	if (qp->ack_deadline != UINT64_MAX)
 		return;
+	if (qp->peer_dead) {
+		nic_qp_set_gone_timer(nic, qp);
+		return;
+	}
 	nic_log(nic, NIC_LOG_WARN,
 		"QP 0x%x: nobody answers to the address in its path%s",
 		qp->number,
@@ -360,7 +358,7 @@ static int reserve(struct nic *nic, struct nic_qp *qp,
 
 	if (!qp->acked)
 		return nic_unacked_reserve(nic, qp, r, packet);
-	if (!nic->wire)
+	if (!nic->wire || qp->peer_dead)
 		return -EHOSTUNREACH;
 	if (!qp->peer_known && !nic_qp_resolve(nic, qp))
 		return -EHOSTUNREACH;
@@ -481,10 +479,8 @@ bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
 	enum sent sent;
 	int blocked;
 
-	if (qp->peer_dead && sq->head && qp->acked) {
+	if (qp->peer_dead && sq->head) /* what is under way gets no answer */
 		unreachable(nic, qp);
-		return true;
-	}
 	while (*budget && !sq->rnr_wait && qp->state == HW_QP_RTS) {
 		if (!sq->tx)
 			sq->tx = next_request(nic, qp);

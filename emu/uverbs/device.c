@@ -315,11 +315,16 @@ __attribute__((constructor)) static void begin(void)
 	uv_former_image_gone();
 }
 
-static void leave(struct uv_device *device)
+void uv_settle(struct nic *nic)
 {
 	for (unsigned i = 0; i < LAST_STEPS; i++)
-		if (nic_step(device->nic, nic_runner_now_ns()) == NIC_STEP_IDLE)
+		if (nic_step(nic, nic_runner_now_ns()) == NIC_STEP_IDLE)
 			break;
+}
+
+static void leave(struct uv_device *device)
+{
+	uv_settle(device->nic);
 	nic_detach_wire(device->nic);
 }
 

@@ -86,6 +86,9 @@ struct uv_device *uv_device_made(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
 
+/* Serve what has arrived, before something that it is for goes. */
+void uv_settle(struct nic *nic);
+
 /* Who gets the events of all NICs: called with that NIC's lock held. */
 void uv_device_set_event(void (*handler)(struct uv_device *,
 					 const struct nic_event *));
