@@ -50,8 +50,7 @@ GDA_DEV void gda_dev_store_ds(struct gda_dev_qp *qp, uint64_t index,
 	uint64_t words[2];
 
 	memcpy(words, segment, sizeof(words));
-	memcpy(to, &words[0], sizeof(words[0]));
-	memcpy(to + 8, &words[1], sizeof(words[1]));
+	gda_order_store_segment(to, words);
 }
 
 GDA_DEV void gda_dev_store_ctrl(struct gda_dev_qp *qp, uint64_t index,

@@ -29,14 +29,14 @@ GDA_DEV bool gda_dev_try_reserve(struct gda_dev_qp *qp, uint32_t count,
 
 	do {
 		/* In this order: completed never overtakes reserved. */
-		completed = gda_order_load_counter(&qp->completed);
-		head = gda_order_load_counter(&qp->reserved);
+		completed = gda_dev_load(qp, &qp->completed);
+		head = gda_dev_load(qp, &qp->reserved);
 		if (head + count - completed > qp->depth)
 			return false;
 	} while (qp->shared &&
-		 !gda_order_cas_counter(&qp->reserved, head, head + count));
+		 !gda_dev_cas(qp, &qp->reserved, head, head + count));
 	if (!qp->shared)
-		gda_order_store_counter(&qp->reserved, head + count);
+		gda_dev_store(qp, &qp->reserved, head + count);
 	*base = head;
 	return true;
 }
@@ -59,8 +59,8 @@ GDA_DEV int gda_dev_reserve(const struct gda_dev *dev, struct gda_dev_qp *qp,
 		if (gda_dev_try_reserve(qp, count, base))
 			return 0;
 		/* What was never announced would never complete. */
-		ready = gda_order_load_counter(&qp->ready);
-		if (gda_order_load_counter(&qp->posted) < ready) {
+		ready = gda_dev_load(qp, &qp->ready);
+		if (gda_dev_load(qp, &qp->posted) < ready) {
 			rc = gda_dev_ring(dev, qp, ready);
 			if (rc)
 				return rc;
