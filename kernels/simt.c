@@ -354,10 +354,6 @@ void simt_destroy(struct simt *simt)
 		next = grid->next;
 		simt_free_grid(grid);
 	}
-	while (simt->stack_count)
-		simt_stack_free(simt->stacks[--simt->stack_count],
-				simt->config.stack_bytes);
-	free(simt->stacks);
 	free(simt->ready.threads);
 	free(simt->polling.threads);
 	free(simt);

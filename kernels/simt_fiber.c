@@ -12,6 +12,7 @@
  */
 #include "kernels/simt_fiber.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,21 +25,6 @@
 static size_t page_bytes(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
-}
-
-uint8_t *simt_stack_alloc(size_t bytes)
-{
-	size_t guard = page_bytes();
-	uint8_t *map = mmap(NULL, guard + bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (map == MAP_FAILED)
-		return NULL;
-	if (mprotect(map, guard, PROT_NONE)) {
-		munmap(map, guard + bytes);
-		return NULL;
-	}
-	return map + guard;
 }
 
 /* ------------------------------------------------- AddressSanitizer ------ */
@@ -82,10 +68,58 @@ static void wash_stack(uint8_t *stack, size_t bytes)
 }
 #endif
 
+static uint8_t *map_stack(size_t bytes)
+{
+	size_t guard = page_bytes();
+	uint8_t *map = mmap(NULL, guard + bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map == MAP_FAILED)
+		return NULL;
+	if (mprotect(map, guard, PROT_NONE)) {
+		munmap(map, guard + bytes);
+		return NULL;
+	}
+	return map + guard;
+}
+
+/*
+ * Stacks that nobody uses, for all runners of the process: mapping one costs
+ * more than running a thread of a short kernel on it. They are never unmapped.
+ */
+struct unused {
+	struct unused *next;
+	size_t bytes;
+};
+
+static struct unused *unused;
+static pthread_mutex_t unused_lock = PTHREAD_MUTEX_INITIALIZER;
+
+uint8_t *simt_stack_alloc(size_t bytes)
+{
+	struct unused *stack = NULL, **at;
+
+	pthread_mutex_lock(&unused_lock);
+	for (at = &unused; *at; at = &(*at)->next)
+		if ((*at)->bytes == bytes) {
+			stack = *at;
+			*at = stack->next;
+			break;
+		}
+	pthread_mutex_unlock(&unused_lock);
+	return stack ? (uint8_t *)stack : map_stack(bytes);
+}
+
 void simt_stack_free(uint8_t *stack, size_t bytes)
 {
+	struct unused *put = (struct unused *)(void *)stack;
+
 	wash_stack(stack, bytes);
-	munmap(stack - page_bytes(), page_bytes() + bytes);
+	put->bytes = bytes;
+	pthread_mutex_lock(&unused_lock);
+	put->next = unused;
+	unused = put;
+	pthread_mutex_unlock(&unused_lock);
 }
 
 /* -------------------------------------------------------- the switch ----- */

@@ -43,8 +43,9 @@ struct simt_fiber {
 };
 
 /*
- * A stack of at least bytes, with a page below it that faults. Returns NULL
- * with errno if there is no memory.
+ * A stack of at least bytes, with a page below it that faults; given back
+ * with the same bytes. Returns NULL with errno if there is no memory. Any
+ * thread.
  */
 uint8_t *simt_stack_alloc(size_t bytes);
 void simt_stack_free(uint8_t *stack, size_t bytes);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grids and blocks of the SIMT runner: their memory, and their threads'
- * stacks, which are used again.
+ * Grids and blocks of the SIMT runner: their memory and their threads.
  *
  * Thread: the one that calls simt_wait.
  */
@@ -27,30 +26,6 @@ static bool bag_reserve(struct bag *bag, uint32_t room)
 
 /* ----------------------------------------------------------------- blocks */
 
-static uint8_t *take_stack(struct simt *simt)
-{
-	if (simt->stack_count)
-		return simt->stacks[--simt->stack_count];
-	return simt_stack_alloc(simt->config.stack_bytes);
-}
-
-static void give_stack(struct simt *simt, uint8_t *stack)
-{
-	uint32_t room = simt->stack_room ? 2 * simt->stack_room : 64;
-	uint8_t **stacks;
-
-	if (simt->stack_count == simt->stack_room) {
-		stacks = realloc(simt->stacks, room * sizeof(*stacks));
-		if (!stacks) {
-			simt_stack_free(stack, simt->config.stack_bytes);
-			return;
-		}
-		simt->stacks = stacks;
-		simt->stack_room = room;
-	}
-	simt->stacks[simt->stack_count++] = stack;
-}
-
 void simt_free_block(struct block *block)
 {
 	struct simt *simt = block->grid->simt;
@@ -59,7 +34,8 @@ void simt_free_block(struct block *block)
 
 	for (i = 0; block->threads && i < block->size; i++)
 		if (block->threads[i].fiber.stack)
-			give_stack(simt, block->threads[i].fiber.stack);
+			simt_stack_free(block->threads[i].fiber.stack,
+					simt->config.stack_bytes);
 	for (shared = block->shared; shared; shared = next) {
 		next = shared->next;
 		free(shared);
@@ -95,7 +71,7 @@ static int start_thread(struct block *block, uint32_t rank, uint32_t number)
 {
 	struct simt_grid *grid = block->grid;
 	struct thread *thread = &block->threads[rank];
-	uint8_t *stack = take_stack(grid->simt);
+	uint8_t *stack = simt_stack_alloc(grid->simt->config.stack_bytes);
 
 	if (!stack)
 		return -ENOMEM;

@@ -109,8 +109,6 @@ struct simt {
 	uint64_t turns, now_ns;
 	struct thread *running;
 	struct simt_fiber scheduler;
-	uint8_t **stacks; /* unused */
-	uint32_t stack_count, stack_room;
 
 	int rc;
 	char error[2048];

@@ -36,7 +36,7 @@ struct gda_dev_request {
 	uint8_t opcode;
 	uint8_t ce; /* enum hw_ce */
 	uint8_t opmod;
-	uint8_t rsvd27;
+	uint8_t is_inline;	    /* a write of value */
 	struct hw_atomic_args args; /* atomics */
 	uint64_t value;		    /* inline write */
 };
