@@ -108,20 +108,13 @@ GDA_DEV void gda_dev_ring_ready(struct gda_dev_qp *qp)
 	gda_dev_ring_now(qp, from, ready);
 }
 
-/*
- * See to it that all blocks before index, which are ready, are announced: by
- * this thread, or by another that is at it.
- */
-GDA_DEV int gda_dev_ring(const struct gda_dev *dev, struct gda_dev_qp *qp,
-			 uint64_t index)
+/* Until somebody has: this thread, or another that is at it. */
+GDA_DEV_SLOW int gda_dev_ring_shared(const struct gda_dev *dev,
+				     struct gda_dev_qp *qp, uint64_t index)
 {
 	struct gda_dev_wait wait = {0, 0};
 	int rc;
 
-	if (!qp->shared) {
-		gda_dev_ring_ready(qp);
-		return 0;
-	}
 	while (gda_dev_load(qp, &qp->posted) < index) {
 		if (gda_order_try_take(&qp->bell_taken)) {
 			gda_dev_ring_ready(qp);
@@ -132,6 +125,16 @@ GDA_DEV int gda_dev_ring(const struct gda_dev *dev, struct gda_dev_qp *qp,
 		if (rc)
 			return rc;
 	}
+	return 0;
+}
+
+/* See to it that all blocks before index, which are ready, are announced. */
+GDA_DEV int gda_dev_ring(const struct gda_dev *dev, struct gda_dev_qp *qp,
+			 uint64_t index)
+{
+	if (qp->shared)
+		return gda_dev_ring_shared(dev, qp, index);
+	gda_dev_ring_ready(qp);
 	return 0;
 }
 

@@ -28,10 +28,13 @@
 
 #include "hw/be.h"
 
+/* GDA_DEV_SLOW: what waits anyway is not worth a copy at every call. */
 #ifdef __CUDACC__
-#define GDA_DEV __device__ static inline
+#define GDA_DEV	     __device__ static inline
+#define GDA_DEV_SLOW __device__ __noinline__ static inline
 #else
-#define GDA_DEV static inline
+#define GDA_DEV	     static inline
+#define GDA_DEV_SLOW static inline
 #include <time.h>
 #endif
 

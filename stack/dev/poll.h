@@ -57,8 +57,8 @@ GDA_DEV void gda_dev_set_completed(struct gda_dev_qp *qp, uint64_t value)
  * unless the CQE is a flush: in a collapsed CQ it may have replaced the CQE
  * of the WQE that really failed.
  */
-GDA_DEV int gda_dev_fail(struct gda_dev_qp *qp, const uint8_t *at,
-			 struct hw_cqe_info *info)
+GDA_DEV_SLOW int gda_dev_fail(struct gda_dev_qp *qp, const uint8_t *at,
+			      struct hw_cqe_info *info)
 {
 	uint64_t from, index;
 
@@ -145,8 +145,8 @@ GDA_DEV int gda_dev_poll(struct gda_dev_qp *qp)
  * Wait until all blocks before index, which have been rung, are done. Returns
  * 0, GDA_DEV_EIO or GDA_DEV_ETIMEDOUT.
  */
-GDA_DEV int gda_dev_wait_done(const struct gda_dev *dev, struct gda_dev_qp *qp,
-			      uint64_t index)
+GDA_DEV_SLOW int gda_dev_wait_done(const struct gda_dev *dev,
+				   struct gda_dev_qp *qp, uint64_t index)
 {
 	struct gda_dev_wait wait = {0, 0};
 	int rc;
