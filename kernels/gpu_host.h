@@ -30,7 +30,11 @@ struct gpu_kernel {
 	size_t args_bytes;
 };
 
+#ifdef __cplusplus
+#define GPU_KERNEL_DECLARE(name) extern "C" const struct gpu_kernel name
+#else
 #define GPU_KERNEL_DECLARE(name) extern const struct gpu_kernel name
+#endif
 
 struct gpu_config {
 	uint64_t seed;		  /* SIMT: the interleaving */
