@@ -58,7 +58,9 @@ static void fill_qp(struct gda *gda, uint32_t index)
 	dev->bf_half_bytes = 1u << gda->caps.log_bf_reg_bytes >> 1;
 	dev->doorbell = (uint8_t)gda->config.doorbell;
 	dev->cq_ring = gda->config.cq_mode == GDA_CQ_RING;
-	dev->shared = gda->config.shared;
+	dev->shared = (uint8_t)gda->config.shared;
+	dev->in_gpu = gda->config.queue_place == GDA_PLACE_GPU &&
+		      gda->config.heap_place == GDA_PLACE_GPU;
 	dev->reserved = dev->ready = dev->posted = start;
 	dev->completed = dev->cq_consumer = start;
 }
