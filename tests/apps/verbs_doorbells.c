@@ -5,9 +5,9 @@
  * copies and by plain doorbells, one WQE and several at a time. Every
  * completion is counted, and every queue pair's last value is in its place.
  */
-#include <infiniband/verbs.h>
+#include "tests/apps/verbs_host.h"
+
 #include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,6 @@ enum {
 	THREADS = 4,
 	QPS_EACH = 16,
 	QPS = THREADS * QPS_EACH,
-	DEPTH = 16,
 	LIST_MAX = 4,
 	STALL_S = 60,
 };
@@ -34,19 +33,11 @@ struct ringer {
 	uint32_t seed, number;
 };
 
-static struct ibv_pd *pd;
+static struct verbs_host host;
 static struct ibv_mr *mr;
-static uint64_t (*words)[2 + DEPTH]; /* target, spare, sources */
-static uint32_t wanted = 400;	     /* requests of each queue pair */
+static uint64_t (*words)[2 + VERBS_DEPTH]; /* target, spare, sources */
+static uint32_t wanted = 400;		   /* requests of each queue pair */
 static struct ringer ringers[THREADS];
-
-static void check(int good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "%s\n", what);
-	exit(1);
-}
 
 static uint32_t draw(struct ringer *r, uint32_t below)
 {
@@ -56,80 +47,31 @@ static uint32_t draw(struct ringer *r, uint32_t below)
 
 /* ---------------------------------------------------------------- set up */
 
-/* A queue pair that is its own peer. */
-static struct ibv_qp *open_qp(struct ibv_context *context, struct ibv_cq *cq)
-{
-	struct ibv_qp_init_attr init = {
-		.send_cq = cq,
-		.recv_cq = cq,
-		.cap = {.max_send_wr = DEPTH,
-			.max_recv_wr = 1,
-			.max_send_sge = 1,
-			.max_recv_sge = 1,
-			.max_inline_data = 32},
-		.qp_type = IBV_QPT_RC,
-		.sq_sig_all = 1,
-	};
-	struct ibv_qp *qp = ibv_create_qp(pd, &init);
-	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT,
-				   .port_num = 1,
-				   .qp_access_flags = IBV_ACCESS_REMOTE_WRITE};
-	struct ibv_port_attr port;
-
-	check(qp && !ibv_query_port(context, 1, &port), "no queue pair");
-	check(!ibv_modify_qp(qp, &attr,
-			     IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
-				     IBV_QP_ACCESS_FLAGS),
-	      "INIT failed");
-	attr.qp_state = IBV_QPS_RTR;
-	attr.path_mtu = IBV_MTU_1024;
-	attr.dest_qp_num = qp->qp_num;
-	attr.ah_attr.port_num = 1;
-	attr.ah_attr.dlid = port.lid;
-	check(!ibv_modify_qp(qp, &attr,
-			     IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
-				     IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-				     IBV_QP_MAX_DEST_RD_ATOMIC |
-				     IBV_QP_MIN_RNR_TIMER),
-	      "RTR failed");
-	attr.qp_state = IBV_QPS_RTS;
-	attr.timeout = 14;
-	attr.retry_cnt = attr.rnr_retry = 7;
-	check(!ibv_modify_qp(qp, &attr,
-			     IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
-				     IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
-				     IBV_QP_MAX_QP_RD_ATOMIC),
-	      "RTS failed");
-	return qp;
-}
-
 static void open_all(void)
 {
-	struct ibv_device **list = ibv_get_device_list(NULL);
-	struct ibv_context *context;
+	struct ibv_qp *qp;
 	unsigned i, k;
 
-	check(list && *list, "no device");
-	context = ibv_open_device(*list);
-	check(context != NULL, "the device does not open");
-	pd = ibv_alloc_pd(context);
+	verbs_open(&host);
 	words = aligned_alloc(4096, QPS * sizeof(*words));
-	check(pd && words, "no memory");
+	check(words != NULL, "no memory");
 	memset(words, 0, QPS * sizeof(*words));
-	mr = ibv_reg_mr(pd, words, QPS * sizeof(*words),
+	mr = ibv_reg_mr(host.pd, words, QPS * sizeof(*words),
 			IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
 	check(mr != NULL, "no memory region");
 	for (i = 0; i < THREADS; i++) {
-		ringers[i].cq =
-			ibv_create_cq(context, QPS_EACH * DEPTH, NULL, NULL, 0);
+		ringers[i].cq = ibv_create_cq(
+			host.context, QPS_EACH * VERBS_DEPTH, NULL, NULL, 0);
 		check(ringers[i].cq != NULL, "no completion queue");
 		ringers[i].number = i;
 		ringers[i].seed = 77 + i;
-		for (k = 0; k < QPS_EACH; k++)
-			ringers[i].queues[k].qp =
-				open_qp(context, ringers[i].cq);
+		for (k = 0; k < QPS_EACH; k++) {
+			/* Its own peer. */
+			qp = verbs_qp(&host, ringers[i].cq);
+			verbs_connect(qp, host.lid, qp->qp_num);
+			ringers[i].queues[k].qp = qp;
+		}
 	}
-	ibv_free_device_list(list);
 }
 
 /* ------------------------------------------------------------------- ring */
@@ -141,7 +83,7 @@ static void post(struct ringer *r, unsigned k)
 	uint64_t *row = words[r->number * QPS_EACH + k];
 	struct ibv_send_wr wr[LIST_MAX], *bad;
 	struct ibv_sge sge[LIST_MAX];
-	uint32_t room = DEPTH - (q->posted - q->done), n, i;
+	uint32_t room = VERBS_DEPTH - (q->posted - q->done), n, i;
 
 	n = 1 + draw(r, LIST_MAX);
 	n = n < room ? n : room;
@@ -150,8 +92,8 @@ static void post(struct ringer *r, unsigned k)
 	for (i = 0; i < n; i++) {
 		uint32_t number = q->posted + i;
 
-		row[2 + number % DEPTH] = number + 1;
-		sge[i].addr = (uintptr_t)&row[2 + number % DEPTH];
+		row[2 + number % VERBS_DEPTH] = number + 1;
+		sge[i].addr = (uintptr_t)&row[2 + number % VERBS_DEPTH];
 		sge[i].length = 8;
 		sge[i].lkey = mr->lkey;
 		wr[i].wr_id = (uint64_t)k << 32 | number;
@@ -206,8 +148,8 @@ int main(int argc, char **argv)
 {
 	unsigned i;
 
-	if (argc > 1)
-		wanted = (uint32_t)strtoul(argv[1], NULL, 0);
+	if (argc > 2)
+		wanted = (uint32_t)strtoul(argv[2], NULL, 0);
 	open_all();
 	for (i = 0; i < THREADS; i++)
 		check(!pthread_create(&ringers[i].thread, NULL, ring,
