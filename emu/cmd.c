@@ -67,28 +67,39 @@ static const struct {
 	{                                                                      \
 		HW_CMD_##name, in_min, out_min, #name, handler                 \
 	}
-	C(QUERY_HCA_CAP, 0x10, 0x1010, cmd_query_hca_cap),
+	C(QUERY_HCA_CAP, 0x10, 0x10, cmd_query_hca_cap),
 	C(CREATE_MKEY, 0x70, 0x10, cmd_create_mkey),
 	C(QUERY_MKEY, 0x10, 0x50, cmd_query_mkey),
 	C(DESTROY_MKEY, 0x10, 0x10, cmd_destroy_mkey),
+	C(QUERY_SPECIAL_CONTEXTS, 0x10, 0x20, cmd_query_special_contexts),
 	C(CREATE_CQ, 0x60, 0x10, cmd_create_cq),
 	C(DESTROY_CQ, 0x10, 0x10, cmd_destroy_cq),
 	C(QUERY_CQ, 0x10, 0x50, cmd_query_cq),
+	C(MODIFY_CQ, 0x60, 0x10, cmd_modify_cq),
 	C(CREATE_QP, 0x110, 0x10, cmd_create_qp),
 	C(DESTROY_QP, 0x10, 0x10, cmd_destroy_qp),
 	C(RST2INIT_QP, 0x100, 0x10, cmd_rst2init),
 	C(INIT2RTR_QP, 0x100, 0x10, cmd_init2rtr),
 	C(RTR2RTS_QP, 0x100, 0x10, cmd_rtr2rts),
 	C(RTS2RTS_QP, 0x100, 0x10, cmd_rts2rts),
+	C(SQERR2RTS_QP, 0x100, 0x10, cmd_sqerr2rts),
 	C(2ERR_QP, 0x10, 0x10, cmd_2err),
 	C(2RST_QP, 0x10, 0x10, cmd_2rst),
 	C(QUERY_QP, 0x10, 0x100, cmd_query_qp),
 	C(INIT2INIT_QP, 0x100, 0x10, cmd_init2init),
+	C(CREATE_XRC_SRQ, 0x60, 0x10, cmd_create_xrc_srq),
+	C(DESTROY_XRC_SRQ, 0x10, 0x10, cmd_destroy_xrc_srq),
+	C(QUERY_XRC_SRQ, 0x10, 0x50, cmd_query_xrc_srq),
+	C(ARM_XRC_SRQ, 0x10, 0x10, cmd_arm_xrc_srq),
 	C(QUERY_ROCE_ADDRESS, 0x10, 0x30, cmd_query_roce_address),
+	C(QUERY_HCA_VPORT_CONTEXT, 0x10, 0x78, cmd_query_hca_vport_context),
 	C(ALLOC_PD, 0x10, 0x10, cmd_alloc_pd),
 	C(DEALLOC_PD, 0x10, 0x10, cmd_dealloc_pd),
+	C(ALLOC_XRCD, 0x10, 0x10, cmd_alloc_xrcd),
+	C(DEALLOC_XRCD, 0x10, 0x10, cmd_dealloc_xrcd),
 	C(QUERY_LAG, 0x10, 0x10, cmd_query_lag),
 	C(CREATE_RMP, 0x110, 0x10, cmd_create_rmp),
+	C(MODIFY_RMP, 0x110, 0x10, cmd_modify_rmp),
 	C(DESTROY_RMP, 0x10, 0x10, cmd_destroy_rmp),
 	C(QUERY_RMP, 0x10, 0x110, cmd_query_rmp),
 #undef C
@@ -203,6 +214,20 @@ static int find(uint32_t opcode)
 	return -1;
 }
 
+static bool too_long(struct cmd *cmd, size_t in_len, size_t in_max)
+{
+	return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, (uint32_t)in_max,
+			  "the input mailbox has %zu bytes and data beyond "
+			  "0x%zx",
+			  in_len, in_max);
+}
+
+bool cmd_no_tail(struct cmd *cmd)
+{
+	return all_zero(cmd->tail, cmd->tail_len) ||
+	       too_long(cmd, CMD_IN_BYTES + cmd->tail_len, CMD_IN_BYTES);
+}
+
 /* Lengths are right, or refused. */
 static bool check_lengths(struct cmd *cmd, int i, const uint8_t *in,
 			  size_t in_len)
@@ -217,11 +242,11 @@ static bool check_lengths(struct cmd *cmd, int i, const uint8_t *in,
 				  "the input mailbox has %zu bytes, expected "
 				  "%u or more",
 				  in_len, commands[i].in_min);
+	/* The handler of this one looks at its tail. */
+	if (commands[i].opcode == HW_CMD_CREATE_MKEY)
+		in_max = in_len;
 	if (in_len > in_max && !all_zero(in + in_max, in_len - in_max))
-		return cmd_refuse(cmd, HW_CMD_BAD_INP_LEN, (uint32_t)in_max,
-				  "the input mailbox has %zu bytes and data "
-				  "beyond 0x%zx",
-				  in_len, in_max);
+		return too_long(cmd, in_len, in_max);
 	if (cmd->out_len < commands[i].out_min)
 		return cmd_refuse(cmd, HW_CMD_BAD_OUTP_LEN, 0xffff,
 				  "the output mailbox has %zu bytes, expected "
@@ -239,6 +264,10 @@ void nic_cmd_locked(struct nic *nic, const uint8_t *in, size_t in_len,
 
 	memset(out, 0, out_len);
 	memcpy(cmd.in, in, in_len < CMD_IN_BYTES ? in_len : CMD_IN_BYTES);
+	if (in_len > CMD_IN_BYTES) {
+		cmd.tail = in + CMD_IN_BYTES;
+		cmd.tail_len = in_len - CMD_IN_BYTES;
+	}
 	nic->counters.commands++;
 	if (in_len < HW_CMD_HDR_BYTES) {
 		cmd_refuse(&cmd, HW_CMD_BAD_INP_LEN, 0xffff,

@@ -24,7 +24,9 @@ struct cmd {
 	struct nic *nic;
 	const char *name;
 	uint8_t in[CMD_IN_BYTES]; /* a copy: the client may change its own */
-	uint8_t *out;		  /* zeroed, status OK */
+	const uint8_t *tail; /* what is behind it, the client's: read once */
+	size_t tail_len;
+	uint8_t *out; /* zeroed, status OK */
 	size_t out_len;
 };
 
@@ -65,6 +67,9 @@ static inline uint64_t cmd_get64(const struct cmd *cmd, uint32_t base,
 	return hw_get64(cmd->in + base, field);
 }
 
+/* The command takes nothing behind its CMD_IN_BYTES: refuse what is there. */
+bool cmd_no_tail(struct cmd *cmd);
+
 /* The answer to a CREATE command. */
 static inline void cmd_set_number(struct cmd *cmd, uint32_t number)
 {
@@ -76,6 +81,9 @@ bool cmd_no_resources(struct cmd *cmd, const char *what);
 
 /* Does the PD exist? */
 bool cmd_pd_exists(struct nic *nic, uint32_t pd);
+
+/* Does the XRC domain? */
+bool cmd_xrcd_exists(struct nic *nic, uint32_t xrcd);
 
 /*
  * A piece of a umem that a mailbox names: [offset, +len) must lie inside.
@@ -94,12 +102,15 @@ struct nic_umem *cmd_umem(struct cmd *cmd, const struct cmd_umem_use *use);
 /* Handlers; false: refused. */
 bool cmd_query_hca_cap(struct cmd *cmd);
 bool cmd_query_roce_address(struct cmd *cmd);
+bool cmd_query_hca_vport_context(struct cmd *cmd);
 bool cmd_query_lag(struct cmd *cmd);
 bool cmd_create_mkey(struct cmd *cmd);
 bool cmd_query_mkey(struct cmd *cmd);
 bool cmd_destroy_mkey(struct cmd *cmd);
+bool cmd_query_special_contexts(struct cmd *cmd);
 bool cmd_create_cq(struct cmd *cmd);
 bool cmd_query_cq(struct cmd *cmd);
+bool cmd_modify_cq(struct cmd *cmd);
 bool cmd_destroy_cq(struct cmd *cmd);
 bool cmd_create_qp(struct cmd *cmd);
 bool cmd_query_qp(struct cmd *cmd);
@@ -109,10 +120,18 @@ bool cmd_init2init(struct cmd *cmd);
 bool cmd_init2rtr(struct cmd *cmd);
 bool cmd_rtr2rts(struct cmd *cmd);
 bool cmd_rts2rts(struct cmd *cmd);
+bool cmd_sqerr2rts(struct cmd *cmd);
 bool cmd_2err(struct cmd *cmd);
 bool cmd_2rst(struct cmd *cmd);
 bool cmd_create_rmp(struct cmd *cmd);
 bool cmd_query_rmp(struct cmd *cmd);
 bool cmd_destroy_rmp(struct cmd *cmd);
+bool cmd_modify_rmp(struct cmd *cmd);
+bool cmd_create_xrc_srq(struct cmd *cmd);
+bool cmd_query_xrc_srq(struct cmd *cmd);
+bool cmd_arm_xrc_srq(struct cmd *cmd);
+bool cmd_destroy_xrc_srq(struct cmd *cmd);
+bool cmd_alloc_xrcd(struct cmd *cmd);
+bool cmd_dealloc_xrcd(struct cmd *cmd);
 
 #endif

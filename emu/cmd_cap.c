@@ -33,14 +33,38 @@ static void limits(const struct nic_persona_info *persona, uint8_t *cap)
 	hw_set(cap, HW_CAP_LOG_MAX_MSG, NIC_LOG_MAX_MSG); /* UCX: 30 exactly */
 }
 
+/*
+ * Indirect keys, UMR and windows. UCX: fixed_buffer_size, null_mkey and the
+ * extended offset together; Linux: imaicl for memory windows. What is not set
+ * here is 0: nothing is disabled, no key by name, no signatures.
+ */
+static void keys(uint8_t *cap)
+{
+	hw_set(cap, HW_CAP_MAX_INDIRECTION, NIC_MAX_INDIRECTION);
+	hw_set(cap, HW_CAP_LOG_MAX_KLM_LIST, NIC_LOG_MAX_KLM_LIST);
+	hw_set(cap, HW_CAP_FIXED_BUFFER_SIZE, 1); /* KSM */
+	hw_set(cap, HW_CAP_UMR_EXT_OFFSET, 1);
+	hw_set(cap, HW_CAP_UMR_FENCE, HW_UMR_FENCE_NONE);
+	hw_set(cap, HW_CAP_IMAICL, 1);
+	hw_set(cap, HW_CAP_NULL_MKEY, 1);
+	hw_set(cap, HW_CAP_DUMP_FILL_MKEY, 1);
+	hw_set(cap, HW_CAP_TERMINATE_MKEY, 1);
+}
+
 static void general(struct nic *nic, uint8_t *cap)
 {
 	bool roce = nic->config.link == NIC_LINK_ROCE;
 
 	limits(nic->persona, cap);
+	keys(cap);
 	hw_set(cap, HW_CAP_HCA_CAP_2, 1);
 	hw_set(cap, HW_CAP_CQE_VERSION, 1); /* NVSHMEM: 1 exactly */
 	hw_set(cap, HW_CAP_RC, 1);
+	hw_set(cap, HW_CAP_UC, 1);
+	hw_set(cap, HW_CAP_UD, 1);
+	hw_set(cap, HW_CAP_XRC, 1);
+	hw_set(cap, HW_CAP_LOG_MAX_XRCD, NIC_LOG_MAX_XRCD);
+	hw_set(cap, HW_CAP_COMPACT_AV, 1);
 	hw_set(cap, HW_CAP_ATOMIC_SUPPORTED, 1);
 	hw_set(cap, HW_CAP_ROCE_SUPPORTED, roce);
 	hw_set(cap, HW_CAP_PORT_TYPE, roce ? HW_PORT_ETHERNET : HW_PORT_IB);
@@ -48,6 +72,8 @@ static void general(struct nic *nic, uint8_t *cap)
 	hw_set(cap, HW_CAP_GID_TABLE_SIZE, 0);	/* code 0: 8 entries */
 	hw_set(cap, HW_CAP_PKEY_TABLE_SIZE, 0); /* code 0: 128 entries */
 	hw_set(cap, HW_CAP_CQ_OI, 1);
+	hw_set(cap, HW_CAP_CQ_RESIZE, 1);
+	hw_set(cap, HW_CAP_CQ_MODERATION, 1);
 	hw_set(cap, HW_CAP_CD, 1); /* WAIT */
 	hw_set(cap, HW_CAP_BF, 1);
 	hw_set(cap, HW_CAP_LOG_BF_REG_SIZE, HW_UAR_LOG_BF_REG_SIZE);
@@ -88,29 +114,54 @@ static void roce(uint8_t *cap)
 
 bool cmd_query_hca_cap(struct cmd *cmd)
 {
-	uint32_t op_mod = cmd_get(cmd, 0, HW_CMD_IN_OP_MOD);
-	uint8_t *cap = cmd->out + HW_CAP_OUT_PAGE;
+	uint32_t type = cmd_get(cmd, 0, HW_CMD_IN_OP_MOD) >> 1;
+	uint8_t page[HW_CAP_PAGE_BYTES] = {0};
+	size_t room = cmd->out_len - HW_CAP_OUT_PAGE;
 
-	switch (op_mod >> 1) { /* maximum and current are the same here */
+	CMD_CHECK(cmd, 0, CMD_IN_OP_MOD, type <= HW_CAP_TYPE_LAST,
+		  "a capability type of at most 0x25, shifted left by one");
+	switch (type) { /* maximum and current are the same here */
 	case HW_CAP_GENERAL:
-		general(cmd->nic, cap);
-		return true;
+		general(cmd->nic, page);
+		break;
 	case HW_CAP_GENERAL_2:
-		hw_set(cap, HW_CAP2_SEND_DBR_MODE_NO_DBR_EXT,
+		hw_set(page, HW_CAP2_SEND_DBR_MODE_NO_DBR_EXT,
 		       cmd->nic->persona->no_dbr_ext);
-		return true;
+		break;
 	case HW_CAP_ATOMIC:
-		atomic(cap);
-		return true;
+		atomic(page);
+		break;
 	case HW_CAP_ROCE:
-		roce(cap);
-		return true;
+		roce(page);
+		break;
 	default:
-		CMD_CHECK(cmd, 0, CMD_IN_OP_MOD, false,
-			  "capability type 0 (general), 3 (atomic), 4 (RoCE) "
-			  "or 0x20 (general 2), shifted left by one");
-		return false;
+		break; /* zeros: the device can nothing of that sort */
 	}
+	memcpy(cmd->out + HW_CAP_OUT_PAGE, page,
+	       room < sizeof(page) ? room : sizeof(page));
+	return true;
+}
+
+/* What a driver of an InfiniBand port asks for its LID. */
+bool cmd_query_hca_vport_context(struct cmd *cmd)
+{
+	uint8_t *ctx = cmd->out + HW_VPORT_OUT_CONTEXT;
+	const struct wire *wire = cmd->nic->wire;
+	uint64_t guid = 0;
+	int i;
+
+	hw_set(ctx, HW_VPORT_STATE, wire ? HW_VPORT_UP : HW_VPORT_DOWN);
+	hw_set(ctx, HW_VPORT_PORT_STATE, wire ? HW_VPORT_UP : HW_VPORT_DOWN);
+	if (!wire)
+		return true;
+	for (i = 8; i < 16; i++)
+		guid = guid << 8 | wire->address.gid[i];
+	hw_set64(ctx, HW_VPORT_SYSTEM_GUID, guid);
+	hw_set64(ctx, HW_VPORT_PORT_GUID, guid);
+	hw_set64(ctx, HW_VPORT_NODE_GUID, guid);
+	hw_set(ctx, HW_VPORT_LID, wire->address.lid);
+	hw_set(ctx, HW_VPORT_SM_LID, 1);
+	return true;
 }
 
 bool cmd_query_roce_address(struct cmd *cmd)

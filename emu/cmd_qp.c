@@ -3,7 +3,7 @@
  * Queue pair commands: create, query, destroy. State changes: cmd_qp_modify.c.
  *
  * Source: gpunetio mlx5_ifc.h (qpc); *_umem_valid is implied by an id.
- * Not modelled: service types other than RC; page lists.
+ * Not modelled: service types other than RC, UC, UD and XRC; page lists.
  * Thread: under the NIC's lock.
  */
 #include <assert.h>
@@ -13,23 +13,58 @@
 
 enum { QPC = HW_QPC_OFFSET };
 
-static bool check_objects(struct cmd *cmd)
+/* The service's bits in packets, or -1: not supported. */
+static int service_of(const uint8_t *qpc)
+{
+	switch (hw_get(qpc, HW_QPC_ST)) {
+	case HW_QP_ST_RC:
+		return HW_PKT_RC;
+	case HW_QP_ST_UC:
+		return HW_PKT_UC;
+	case HW_QP_ST_UD:
+		return HW_PKT_UD;
+	case HW_QP_ST_XRC:
+		return HW_PKT_XRC;
+	default:
+		return -1;
+	}
+}
+
+/*
+ * XRC: an initiator has a send queue only, a target none at all: packets name
+ * their receive queues. What else the context names is not looked at.
+ */
+static bool check_xrc(struct cmd *cmd)
+{
+	const uint8_t *qpc = cmd->in + QPC;
+
+	CMD_CHECK(cmd, QPC, QPC_RQ_TYPE,
+		  hw_get(qpc, HW_QPC_RQ_TYPE) == HW_RQ_SRQ ||
+			  hw_get(qpc, HW_QPC_RQ_TYPE) == HW_RQ_ZERO_SIZE,
+		  "1 (SRQ) or 3 (zero size): XRC has no receive queue");
+	CMD_CHECK(cmd, QPC, QPC_XRCD,
+		  !hw_get(qpc, HW_QPC_NO_SQ) ||
+			  cmd_xrcd_exists(cmd->nic, hw_get(qpc, HW_QPC_XRCD)),
+		  "an XRC domain of ALLOC_XRCD");
+	CMD_CHECK(cmd, QPC, QPC_CQN_RCV,
+		  !hw_get(qpc, HW_QPC_NO_SQ) ||
+			  nic_cq_get(cmd->nic, hw_get(qpc, HW_QPC_CQN_RCV)),
+		  "a CQ of CREATE_CQ");
+	return true;
+}
+
+static bool is_rmp(struct nic *nic, uint32_t number)
+{
+	const struct nic_rmp *rmp = nic_rmp_get(nic, number);
+
+	return rmp && !rmp->cq;
+}
+
+static bool check_receive(struct cmd *cmd)
 {
 	const uint8_t *qpc = cmd->in + QPC;
 	uint32_t rq_type = hw_get(qpc, HW_QPC_RQ_TYPE);
 
-	CMD_CHECK(cmd, QPC, QPC_ST, hw_get(qpc, HW_QPC_ST) == HW_QP_ST_RC,
-		  "0 (RC): other service types are not supported");
-	CMD_CHECK(cmd, QPC, QPC_PD,
-		  cmd_pd_exists(cmd->nic, hw_get(qpc, HW_QPC_PD)),
-		  "a PD of ALLOC_PD");
-	CMD_CHECK(cmd, QPC, QPC_UAR_PAGE,
-		  nic_uar_get(cmd->nic, hw_get(qpc, HW_QPC_UAR_PAGE)),
-		  "a UAR page of this device");
-	CMD_CHECK(cmd, QPC, QPC_CQN_SND,
-		  hw_get(qpc, HW_QPC_NO_SQ) ||
-			  nic_cq_get(cmd->nic, hw_get(qpc, HW_QPC_CQN_SND)),
-		  "a CQ of CREATE_CQ");
 	CMD_CHECK(cmd, QPC, QPC_RQ_TYPE,
 		  rq_type == HW_RQ_REGULAR || rq_type == HW_RQ_SRQ ||
 			  rq_type == HW_RQ_ZERO_SIZE,
@@ -40,9 +75,30 @@ static bool check_objects(struct cmd *cmd)
 		  "a CQ of CREATE_CQ");
 	CMD_CHECK(cmd, QPC, QPC_SRQN_RMPN,
 		  rq_type != HW_RQ_SRQ ||
-			  nic_rmp_get(cmd->nic, hw_get(qpc, HW_QPC_SRQN_RMPN)),
+			  is_rmp(cmd->nic, hw_get(qpc, HW_QPC_SRQN_RMPN)),
 		  "an RMP of CREATE_RMP");
 	return true;
+}
+
+static bool check_objects(struct cmd *cmd)
+{
+	const uint8_t *qpc = cmd->in + QPC;
+
+	CMD_CHECK(cmd, QPC, QPC_ST, service_of(qpc) >= 0,
+		  "0 (RC), 1 (UC), 2 (UD) or 3 (XRC)");
+	CMD_CHECK(cmd, QPC, QPC_PD,
+		  cmd_pd_exists(cmd->nic, hw_get(qpc, HW_QPC_PD)),
+		  "a PD of ALLOC_PD");
+	CMD_CHECK(cmd, QPC, QPC_UAR_PAGE,
+		  hw_get(qpc, HW_QPC_NO_SQ) ||
+			  nic_uar_get(cmd->nic, hw_get(qpc, HW_QPC_UAR_PAGE)),
+		  "a UAR page of this device");
+	CMD_CHECK(cmd, QPC, QPC_CQN_SND,
+		  hw_get(qpc, HW_QPC_NO_SQ) ||
+			  nic_cq_get(cmd->nic, hw_get(qpc, HW_QPC_CQN_SND)),
+		  "a CQ of CREATE_CQ");
+	return hw_get(qpc, HW_QPC_ST) == HW_QP_ST_XRC ? check_xrc(cmd)
+						      : check_receive(cmd);
 }
 
 static bool check_sizes(struct cmd *cmd)
@@ -115,6 +171,8 @@ static bool bind_memory(struct cmd *cmd, struct nic_qp *qp)
 
 	qp->no_dbr =
 		hw_get(qpc, HW_QPC_SEND_DBR_MODE) == HW_SEND_DBR_NO_DBR_EXT;
+	if (!wq.len) /* an XRC target, or receives from an SRQ only */
+		return true;
 	qp->wq_umem = cmd_umem(cmd, &wq);
 	if (!qp->wq_umem)
 		return false;
@@ -133,7 +191,9 @@ static bool bind_memory(struct cmd *cmd, struct nic_qp *qp)
 
 static void bind_objects(struct nic *nic, const uint8_t *qpc, struct nic_qp *qp)
 {
-	qp->pd = hw_get(qpc, HW_QPC_PD);
+	qp->pd = qp->key_pd = hw_get(qpc, HW_QPC_PD);
+	qp->service = (uint8_t)service_of(qpc);
+	qp->acked = hw_pkt_is_reliable(qp->service);
 	qp->user_index = hw_get(qpc, HW_QPC_USER_INDEX);
 	qp->uar = nic_uar_get(nic, hw_get(qpc, HW_QPC_UAR_PAGE));
 	qp->cq_send = nic_cq_get(nic, hw_get(qpc, HW_QPC_CQN_SND));
@@ -145,13 +205,16 @@ static void bind_objects(struct nic *nic, const uint8_t *qpc, struct nic_qp *qp)
 	if (!qp->cq_recv || qp->rq_type == HW_RQ_ZERO_SIZE)
 		qp->cq_recv = qp->cq_send;
 	assert(qp->cq_send && qp->cq_recv);
-	if (qp->rq_type == HW_RQ_SRQ)
+	if (qp->rq_type == HW_RQ_SRQ && qp->service != HW_PKT_XRC)
 		qp->rmp = nic_rmp_get(nic, hw_get(qpc, HW_QPC_SRQN_RMPN));
-	qp->uar->users++;
-	qp->uar->no_dbr_users += qp->no_dbr;
+	if (qp->uar) {
+		qp->uar->users++;
+		qp->uar->no_dbr_users += qp->no_dbr;
+	}
 	qp->cq_send->users++;
 	qp->cq_recv->users++;
-	qp->wq_umem->users++;
+	if (qp->wq_umem)
+		qp->wq_umem->users++;
 	if (qp->dbr_umem)
 		qp->dbr_umem->users++;
 	if (qp->rmp)

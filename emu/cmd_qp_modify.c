@@ -25,12 +25,17 @@ enum opt_param {
 	OPT_RRE = 1 << 1,
 	OPT_RAE = 1 << 2,
 	OPT_RWE = 1 << 3,
+	OPT_PKEY_INDEX = 1 << 4,
+	OPT_Q_KEY = 1 << 5,
 	OPT_RNR_TIMEOUT = 1 << 6,
 	OPT_PRIMARY_ADDR_PATH = 1 << 7,
 	OPT_SRA_MAX = 1 << 8,
+	OPT_PM_STATE = 1 << 10,
 	OPT_RETRY_COUNT = 1 << 12,
 	OPT_RNR_RETRY = 1 << 13,
 	OPT_ACK_TIMEOUT = 1 << 14,
+	OPT_PRI_PORT = 1 << 16,
+	OPT_COUNTER_SET_ID = 1 << 25,
 };
 
 /* The QP in the state that the command starts from, or NULL after refusing. */
@@ -59,11 +64,38 @@ static void keep(struct cmd *cmd, struct nic_qp *qp, struct hw_field field)
 	hw_set(qp->qpc, field, cmd_get(cmd, QPC, field));
 }
 
+static void keep_ads(struct cmd *cmd, struct nic_qp *qp, struct hw_field field)
+{
+	hw_set(qp->qpc + HW_QPC_PATH, field, cmd_get(cmd, ADS, field));
+}
+
+/* The path but for the partition, and for a port that is left open. */
 static void keep_path(struct cmd *cmd, struct nic_qp *qp)
 {
 	enum { PATH_BYTES = 44 };
+	uint8_t *ads = qp->qpc + HW_QPC_PATH;
+	uint32_t pkey_index = hw_get(ads, HW_ADS_PKEY_INDEX);
+	uint32_t port = hw_get(ads, HW_ADS_PORT);
 
-	memcpy(qp->qpc + HW_QPC_PATH, cmd->in + ADS, PATH_BYTES);
+	memcpy(ads, cmd->in + ADS, PATH_BYTES);
+	hw_set(ads, HW_ADS_PKEY_INDEX, pkey_index);
+	if (!hw_get(ads, HW_ADS_PORT))
+		hw_set(ads, HW_ADS_PORT, port);
+}
+
+/* What any state change may set beside what it is for. */
+static void keep_optional(struct cmd *cmd, struct nic_qp *qp, uint32_t which)
+{
+	if (which & OPT_PKEY_INDEX)
+		keep_ads(cmd, qp, HW_ADS_PKEY_INDEX);
+	if (which & OPT_PRI_PORT)
+		keep_ads(cmd, qp, HW_ADS_PORT);
+	if (which & OPT_Q_KEY)
+		keep(cmd, qp, HW_QPC_Q_KEY);
+	if (which & OPT_PM_STATE)
+		keep(cmd, qp, HW_QPC_PM_STATE);
+	if (which & OPT_COUNTER_SET_ID)
+		keep(cmd, qp, HW_QPC_COUNTER_SET_ID);
 }
 
 static void set_access(struct cmd *cmd, struct nic_qp *qp, uint32_t which)
@@ -108,8 +140,9 @@ bool cmd_rst2init(struct cmd *cmd)
 
 	if (!qp || !check_port(cmd))
 		return false;
-	keep(cmd, qp, HW_QPC_PM_STATE);
-	keep(cmd, qp, HW_QPC_COUNTER_SET_ID);
+	keep_optional(cmd, qp,
+		      OPT_PM_STATE | OPT_COUNTER_SET_ID | OPT_PKEY_INDEX |
+			      OPT_PRI_PORT | OPT_Q_KEY);
 	set_access(cmd, qp, OPT_RRE | OPT_RWE | OPT_RAE);
 	nic_qp_set_state(cmd->nic, qp, HW_QP_INIT);
 	return true;
@@ -119,9 +152,12 @@ bool cmd_init2init(struct cmd *cmd)
 {
 	struct nic_qp *qp = find(cmd, HW_QP_INIT);
 
+	uint32_t optional = cmd_get(cmd, 0, HW_QP_OPT_PARAM_MASK);
+
 	if (!qp || !check_port(cmd))
 		return false;
-	set_access(cmd, qp, cmd_get(cmd, 0, HW_QP_OPT_PARAM_MASK));
+	keep_optional(cmd, qp, optional);
+	set_access(cmd, qp, optional);
 	return true;
 }
 
@@ -151,7 +187,7 @@ static bool check_path(struct cmd *cmd)
 	return true;
 }
 
-static bool check_rtr(struct cmd *cmd)
+static bool check_rtr(struct cmd *cmd, const struct nic_qp *qp)
 {
 	uint32_t mtu = cmd_get(cmd, QPC, HW_QPC_MTU);
 	uint32_t log_msg_max = cmd_get(cmd, QPC, HW_QPC_LOG_MSG_MAX);
@@ -161,10 +197,11 @@ static bool check_rtr(struct cmd *cmd)
 	CMD_CHECK(cmd, QPC, QPC_LOG_MSG_MAX, log_msg_max <= NIC_LOG_MAX_MSG,
 		  "at most 30 (1 GiB)");
 	CMD_CHECK(cmd, QPC, QPC_LOG_RRA_MAX,
-		  cmd_get(cmd, QPC, HW_QPC_LOG_RRA_MAX) <=
-			  cmd->nic->persona->log_max_ra,
+		  !qp->acked || cmd_get(cmd, QPC, HW_QPC_LOG_RRA_MAX) <=
+					cmd->nic->persona->log_max_ra,
 		  "at most log_max_ra_res_qp");
-	return check_path(cmd);
+	/* Each datagram has a path of its own. */
+	return qp->service == HW_PKT_UD ? check_port(cmd) : check_path(cmd);
 }
 
 /* Room for the reads and atomics that the peer may have outstanding. */
@@ -181,32 +218,54 @@ static bool alloc_responses(struct cmd *cmd, struct nic_qp *qp)
 	return true;
 }
 
-static uint32_t packet_bytes(struct nic *nic, uint32_t mtu_code)
+/* What cannot be sent again travels by value, so in smaller pieces; a datagram
+ * is as long as the client was told. */
+static uint32_t packet_bytes(struct nic *nic, const struct nic_qp *qp,
+			     uint32_t mtu_code)
 {
-	if (nic->wire && nic->wire->ops->mtu)
-		return nic->wire->ops->mtu;
+	const struct wire_ops *ops = nic->wire ? nic->wire->ops : NULL;
+
+	if (ops && ops->copied && qp->service == HW_PKT_UC)
+		return ops->copied;
+	if (ops && ops->mtu && qp->service != HW_PKT_UD)
+		return ops->mtu;
 	return 128u << mtu_code;
+}
+
+static void set_rtr_peer(struct cmd *cmd, struct nic_qp *qp)
+{
+	keep_path(cmd, qp);
+	keep(cmd, qp, HW_QPC_REMOTE_QPN);
+	qp->remote_qpn = cmd_get(cmd, QPC, HW_QPC_REMOTE_QPN);
+	qp->resp.epsn = cmd_get(cmd, QPC, HW_QPC_NEXT_RCV_PSN);
 }
 
 bool cmd_init2rtr(struct cmd *cmd)
 {
 	struct nic_qp *qp = find(cmd, HW_QP_INIT);
+	uint32_t optional = cmd_get(cmd, 0, HW_QP_OPT_PARAM_MASK);
 
-	if (!qp || !check_rtr(cmd) || !alloc_responses(cmd, qp))
+	if (!qp || !check_rtr(cmd, qp) ||
+	    (qp->acked && !alloc_responses(cmd, qp)))
 		return false;
-	keep_path(cmd, qp);
 	keep(cmd, qp, HW_QPC_MTU);
 	keep(cmd, qp, HW_QPC_LOG_MSG_MAX);
-	keep(cmd, qp, HW_QPC_REMOTE_QPN);
-	keep(cmd, qp, HW_QPC_LOG_RRA_MAX);
-	set_rnr_timer(cmd, qp);
-	set_access(cmd, qp, cmd_get(cmd, 0, HW_QP_OPT_PARAM_MASK));
-	qp->mtu = packet_bytes(cmd->nic, cmd_get(cmd, QPC, HW_QPC_MTU));
-	qp->remote_qpn = cmd_get(cmd, QPC, HW_QPC_REMOTE_QPN);
-	qp->resp.epsn = cmd_get(cmd, QPC, HW_QPC_NEXT_RCV_PSN);
+	qp->mtu = packet_bytes(cmd->nic, qp, cmd_get(cmd, QPC, HW_QPC_MTU));
+	qp->msg_max = 1u << cmd_get(cmd, QPC, HW_QPC_LOG_MSG_MAX);
+	if (qp->service != HW_PKT_UD)
+		set_rtr_peer(cmd, qp);
+	else if (qp->msg_max > qp->mtu)
+		qp->msg_max = qp->mtu; /* a datagram is one packet */
+	if (qp->acked) {
+		keep(cmd, qp, HW_QPC_LOG_RRA_MAX);
+		set_rnr_timer(cmd, qp);
+	}
+	keep_optional(cmd, qp, optional);
+	set_access(cmd, qp, optional);
 	qp->peer_known = qp->peer_dead = false;
 	nic_qp_set_state(cmd->nic, qp, HW_QP_RTR);
-	nic_qp_resolve(cmd->nic, qp);
+	if (qp->service != HW_PKT_UD)
+		nic_qp_resolve(cmd->nic, qp);
 	return true;
 }
 
@@ -248,6 +307,29 @@ static void set_retries(struct cmd *cmd, struct nic_qp *qp, uint32_t which)
 		set_rnr_timer(cmd, qp);
 }
 
+static bool check_optional(struct cmd *cmd, uint32_t which)
+{
+	if ((which & (OPT_PKEY_INDEX | OPT_PRI_PORT)) && !check_port(cmd))
+		return false;
+	return !(which & OPT_PRIMARY_ADDR_PATH) || check_path(cmd);
+}
+
+/* In RTS: what is not on its way yet takes the new path. */
+static void set_optional(struct cmd *cmd, struct nic_qp *qp, uint32_t which)
+{
+	uint32_t timeout = hw_get(qp->qpc + HW_QPC_PATH, HW_ADS_ACK_TIMEOUT);
+
+	keep_optional(cmd, qp, which);
+	set_access(cmd, qp, which);
+	if (!(which & OPT_PRIMARY_ADDR_PATH) || qp->service == HW_PKT_UD)
+		return;
+	keep_path(cmd, qp);
+	if (!(which & OPT_ACK_TIMEOUT))
+		hw_set(qp->qpc + HW_QPC_PATH, HW_ADS_ACK_TIMEOUT, timeout);
+	qp->peer_known = qp->peer_dead = false;
+	nic_qp_resolve(cmd->nic, qp);
+}
+
 static bool check_sra(struct cmd *cmd)
 {
 	CMD_CHECK(cmd, QPC, QPC_LOG_SRA_MAX,
@@ -262,12 +344,15 @@ bool cmd_rtr2rts(struct cmd *cmd)
 	struct nic_qp *qp = find(cmd, HW_QP_RTR);
 	uint32_t optional = cmd_get(cmd, 0, HW_QP_OPT_PARAM_MASK);
 
-	if (!qp || !check_sra(cmd))
+	if (!qp || (qp->acked && !check_sra(cmd)) ||
+	    !check_optional(cmd, optional))
 		return false;
-	set_retries(cmd, qp,
-		    OPT_RETRY_COUNT | OPT_RNR_RETRY | OPT_SRA_MAX |
-			    OPT_ACK_TIMEOUT | (optional & OPT_RNR_TIMEOUT));
-	set_access(cmd, qp, optional);
+	if (qp->acked)
+		set_retries(cmd, qp,
+			    OPT_RETRY_COUNT | OPT_RNR_RETRY | OPT_SRA_MAX |
+				    OPT_ACK_TIMEOUT |
+				    (optional & OPT_RNR_TIMEOUT));
+	set_optional(cmd, qp, optional);
 	keep(cmd, qp, HW_QPC_LOG_ACK_REQ_FREQ);
 	qp->sq.next_psn = cmd_get(cmd, QPC, HW_QPC_NEXT_SEND_PSN);
 	qp->sq.sent_psn = qp->sq.next_psn;
@@ -280,10 +365,27 @@ bool cmd_rts2rts(struct cmd *cmd)
 	struct nic_qp *qp = find(cmd, HW_QP_RTS);
 	uint32_t optional = cmd_get(cmd, 0, HW_QP_OPT_PARAM_MASK);
 
-	if (!qp || ((optional & OPT_SRA_MAX) && !check_sra(cmd)))
+	if (!qp || ((optional & OPT_SRA_MAX) && !check_sra(cmd)) ||
+	    !check_optional(cmd, optional))
 		return false;
 	set_retries(cmd, qp, optional);
-	set_access(cmd, qp, optional);
+	set_optional(cmd, qp, optional);
+	return true;
+}
+
+bool cmd_sqerr2rts(struct cmd *cmd)
+{
+	struct nic_qp *qp = find(cmd, HW_QP_SQER);
+	uint32_t optional = cmd_get(cmd, 0, HW_QP_OPT_PARAM_MASK);
+
+	if (!qp || !check_optional(cmd, optional))
+		return false;
+	/* What was posted behind the failed request is not executed. */
+	while (!nic_qp_flush(cmd->nic, qp, qp->sq.size))
+		;
+	qp->sq.stopped = false;
+	set_optional(cmd, qp, optional);
+	nic_qp_set_state(cmd->nic, qp, HW_QP_RTS);
 	return true;
 }
 

@@ -4,7 +4,7 @@
  *
  * Source: gpunetio mlx5_ifc.h (rmpc, wq); that a kernel makes a verbs SRQ
  * with CREATE_RMP: Linux mlx5 srq_cmd.c.
- * Not modelled: striding queues, arming the limit by MODIFY_RMP.
+ * Not modelled: striding queues, the state ERR.
  * Thread: under the NIC's lock.
  */
 #include <stdlib.h>
@@ -12,6 +12,13 @@
 #include "emu/cmd.h"
 
 enum { WQ = HW_RMPC_OFFSET + HW_RMPC_WQ };
+
+/* All but basic cyclic slots start with a next segment, used or not. */
+static bool headed(const uint8_t *rmpc)
+{
+	return hw_get(rmpc + HW_RMPC_WQ, HW_WQ_TYPE) == HW_WQ_LINKED_LIST ||
+	       !hw_get(rmpc, HW_RMPC_BASIC_CYCLIC_RCV_WQE);
+}
 
 static bool check_context(struct cmd *cmd)
 {
@@ -25,8 +32,8 @@ static bool check_context(struct cmd *cmd)
 	CMD_CHECK(cmd, WQ, WQ_LOG_WQ_STRIDE, stride >= 4 && stride <= 9,
 		  "4 to 9 (16 to 512 bytes)");
 	CMD_CHECK(cmd, WQ, WQ_LOG_WQ_STRIDE,
-		  stride >= 5 || hw_get(wq, HW_WQ_TYPE) == HW_WQ_CYCLIC,
-		  "5 or more: a linked slot starts with a next segment");
+		  stride >= 5 || !headed(cmd->in + HW_RMPC_OFFSET),
+		  "5 or more: the slot starts with a next segment");
 	CMD_CHECK(cmd, WQ, WQ_LOG_WQ_SZ,
 		  hw_get(wq, HW_WQ_LOG_WQ_SZ) <=
 			  cmd->nic->persona->log_max_srq_sz,
@@ -73,10 +80,11 @@ static void init(struct cmd *cmd, struct nic_rmp *rmp)
 	rmp->limit = (uint16_t)hw_get(wq, HW_WQ_LWM);
 	rmp->rq.present = true;
 	rmp->rq.linked = hw_get(wq, HW_WQ_TYPE) == HW_WQ_LINKED_LIST;
+	rmp->rq.headed = headed(cmd->in + HW_RMPC_OFFSET);
 	rmp->rq.log_stride = (uint8_t)hw_get(wq, HW_WQ_LOG_WQ_STRIDE);
 	rmp->rq.mask = (1u << hw_get(wq, HW_WQ_LOG_WQ_SZ)) - 1;
 	rmp->rq.pi = rmp->rq.ci = cmd->nic->config.start_counter;
-	memcpy(rmp->rmpc, cmd->in + HW_RMPC_OFFSET, sizeof(rmp->rmpc));
+	memcpy(rmp->context, cmd->in + HW_RMPC_OFFSET, sizeof(rmp->context));
 }
 
 bool cmd_create_rmp(struct cmd *cmd)
@@ -108,10 +116,26 @@ static struct nic_rmp *find(struct cmd *cmd)
 	uint32_t number = cmd_get(cmd, 0, HW_CMD_IN_NUMBER);
 	struct nic_rmp *rmp = nic_rmp_get(cmd->nic, number);
 
+	if (rmp && !rmp->cq)
+		return rmp;
+	cmd_refuse(cmd, HW_CMD_BAD_RES, HW_CMD_IN_NUMBER.offset,
+		   "RMP 0x%x does not exist", number);
+	return NULL;
+}
+
+bool cmd_modify_rmp(struct cmd *cmd)
+{
+	struct nic_rmp *rmp = find(cmd);
+
 	if (!rmp)
-		cmd_refuse(cmd, HW_CMD_BAD_RES, HW_CMD_IN_NUMBER.offset,
-			   "RMP 0x%x does not exist", number);
-	return rmp;
+		return false;
+	CMD_CHECK(cmd, 0, MODIFY_RMP_STATE,
+		  cmd_get(cmd, 0, HW_MODIFY_RMP_STATE) == HW_RMPC_STATE_RDY,
+		  "1 (ready)");
+	if (cmd_get(cmd, 0, HW_MODIFY_RMP_BITMASK_LWM))
+		nic_rmp_arm(cmd->nic, rmp,
+			    (uint16_t)cmd_get(cmd, WQ, HW_WQ_LWM));
+	return true;
 }
 
 bool cmd_query_rmp(struct cmd *cmd)
@@ -121,7 +145,7 @@ bool cmd_query_rmp(struct cmd *cmd)
 
 	if (!rmp)
 		return false;
-	memcpy(rmpc, rmp->rmpc, sizeof(rmp->rmpc));
+	memcpy(rmpc, rmp->context, sizeof(rmp->context));
 	hw_set(rmpc, HW_RMPC_STATE, HW_RMPC_STATE_RDY);
 	hw_set(rmpc + HW_RMPC_WQ, HW_WQ_LWM, rmp->limit);
 	hw_set(rmpc + HW_RMPC_WQ, HW_WQ_HW_COUNTER, rmp->rq.ci);

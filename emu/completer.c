@@ -32,22 +32,34 @@ static uint8_t vendor_syndrome(uint8_t syndrome)
 	}
 }
 
-/* DUMP reads when everything before it is done, and drops what it read. */
+/* Read a range and drop what was read. */
+static bool probe(struct nic *nic, struct mkey_use use)
+{
+	const char *why;
+	uint64_t len;
+	void *memory;
+
+	for (; use.len; nic_mkey_next(&use, len)) {
+		memory = nic_mkey_piece(nic, &use, &len, &why);
+		if (!memory || dma_probe(memory, len))
+			return false;
+	}
+	return true;
+}
+
+/* DUMP reads when everything before it is done. */
 static void dump(struct nic *nic, struct nic_qp *qp, struct nic_request *r)
 {
 	const struct nic_sge *sge = nic_request_sges(r);
 	struct mkey_use use = {
 		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_READ};
-	const char *why;
-	void *memory;
 	unsigned i;
 
 	for (i = 0; i < r->sge_count && !r->syndrome; i++) {
 		use.va = sge[i].va;
 		use.len = sge[i].len;
 		use.key = sge[i].lkey;
-		memory = nic_mkey_translate(nic, &use, &why);
-		if (!memory || dma_probe(memory, sge[i].len))
+		if (!probe(nic, use))
 			r->syndrome = HW_SYND_LOCAL_PROT;
 	}
 }
@@ -82,6 +94,7 @@ static void complete_head(struct nic *nic, struct nic_qp *qp)
 {
 	struct nic_sq *sq = &qp->sq;
 	struct nic_request *r = sq->head;
+	enum hw_qp_state failed;
 	bool posted;
 
 	sq->head = r->next;
@@ -94,12 +107,14 @@ static void complete_head(struct nic *nic, struct nic_qp *qp)
 		  r->syndrome);
 	posted = !signaled(r) || post(nic, qp, r);
 	if (r->syndrome) {
+		failed = qp->acked ? HW_QP_ERR : HW_QP_SQER;
 		nic_log(nic, NIC_LOG_ERROR,
 			"QP 0x%x WQE 0x%04x completes with syndrome 0x%02x "
-			"%s; the QP goes to ERR",
+			"%s; the QP goes to %s",
 			qp->number, r->wqe_index, r->syndrome,
-			hw_syndrome_name(r->syndrome));
-		nic_qp_set_state(nic, qp, HW_QP_ERR);
+			hw_syndrome_name(r->syndrome),
+			nic_qp_state_name((uint8_t)failed));
+		nic_qp_set_state(nic, qp, failed);
 	} else if (!posted) {
 		nic_qp_fail(nic, qp, NIC_EVENT_QP_FATAL);
 	}
@@ -239,10 +254,14 @@ static void retry(struct nic *nic, struct nic_qp *qp, bool timeout)
 		return;
 	NIC_TRACE(nic, req_retry, qp->number, r->wqe_index, r->first_psn,
 		  qp->sq.retries);
-	if (!qp->sq.retries) {
-		nic_log(nic, NIC_LOG_ERROR,
-			"QP 0x%x: QP 0x%x did not answer %u retries",
-			qp->number, qp->remote_qpn, qp->sq.retries_max);
+	if (qp->peer_dead || !qp->sq.retries) {
+		if (qp->peer_dead)
+			nic_log(nic, NIC_LOG_ERROR, "QP 0x%x: its peer is gone",
+				qp->number);
+		else
+			nic_log(nic, NIC_LOG_ERROR,
+				"QP 0x%x: QP 0x%x did not answer %u retries",
+				qp->number, qp->remote_qpn, qp->sq.retries_max);
 		nic_completer_fail(nic, qp, r, HW_SYND_RETRY_EXC);
 		return;
 	}
@@ -403,9 +422,7 @@ static void atomic_response(struct nic *nic, struct nic_qp *qp,
 			       .len = r->operand_bytes,
 			       .key = sge->lkey};
 	uint8_t syndrome = HW_SYND_LOCAL_PROT;
-	const char *why;
 	uint64_t value;
-	void *memory;
 
 	if (!(r->flags & HW_OPF_ATOMIC)) {
 		response_done(nic, qp, r, HW_SYND_BAD_RESP);
@@ -418,8 +435,7 @@ static void atomic_response(struct nic *nic, struct nic_qp *qp,
 	 * with atomic_req_8B_endianness_mode 1, and what its users expect. */
 	if (r->operand_bytes == 4)
 		value = hw_swap32((uint32_t)value);
-	memory = nic_mkey_translate(nic, &use, &why);
-	if (memory && !dma_copy(memory, &value, r->operand_bytes))
+	if (!nic_write_range(nic, use, &value))
 		syndrome = HW_SYND_NONE;
 	response_done(nic, qp, r, syndrome);
 }
@@ -478,10 +494,11 @@ static bool outstanding(const struct nic_qp *qp, uint32_t psn)
 }
 
 void nic_completer_input(struct nic *nic, struct nic_qp *qp,
-			 const struct nic_packet *packet)
+			 const struct nic_packet *packet,
+			 const struct nic_head *head)
 {
-	struct hw_bth_info bth = nic_packet_bth(packet);
-	struct hw_pkt_op op = hw_pkt_op(bth.opcode);
+	struct hw_bth_info bth = head->bth;
+	struct hw_pkt_op op = head->op;
 	struct hw_aeth aeth = {{0}};
 	uint8_t syndrome;
 
@@ -497,7 +514,7 @@ void nic_completer_input(struct nic *nic, struct nic_qp *qp,
 			nic_qp_set_ack_timer(nic, qp);
 		return;
 	}
-	if (bth.opcode == HW_PKT_ACK)
+	if (hw_pkt_rc_opcode(bth.opcode) == HW_PKT_ACK)
 		ack_packet(nic, qp, bth.psn, syndrome);
 	else
 		data_packet(nic, qp, bth.psn, packet);

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "emu/path.h"
 #include "emu/qp.h"
 #include "emu/table.h"
 #include "emu/trace.h"
@@ -27,8 +28,10 @@ const struct nic_persona_info *nic_persona_info(enum nic_persona persona);
 enum {
 	NIC_LOG_MAX_MSG = 30, /* 1 GiB; UCX insists on it */
 	NIC_PORT_MTU = 5,     /* IBV_MTU_4096 */
-	NIC_EQS = 64,	      /* event queue numbers that CQs may name */
+	NIC_LOG_MAX_XRCD = 16,
+	NIC_EQS = 64, /* event queue numbers that CQs may name */
 	NIC_NOTICES = 256,
+	NIC_NULL_BYTES = 1 << 16, /* one piece of the null key */
 };
 
 /* Doorbell scan: what was rung lately is looked at in every step, the rest a
@@ -52,14 +55,17 @@ struct nic {
 	pthread_mutex_t lock;
 	uint32_t control_waiting; /* control calls that want the lock */
 	uint32_t asleep;
+	uint64_t lent_ns; /* when a polling thread came by last */
 	struct nic_config config;
 	const struct nic_persona_info *persona;
 	uint64_t now_ns;
 	uint64_t trace_mask;
 	struct nic_counters counters;
-	struct nic_table pds, uars, umems, mkeys, cqs, qps, rmps;
+	struct nic_table pds, uars, umems, mkeys, cqs, qps, rmps, xrcds;
 	struct nic_pool pool;
+	uint8_t *null_memory; /* zeros to read, then as much to write to */
 	struct wire *wire;
+	struct nic_path paths[NIC_PATHS];
 	struct nic_qp *ready_head, **ready_tail;
 	struct nic_qp *timers;
 	uint64_t next_timer; /* no timer fires before it */
@@ -87,7 +93,7 @@ void nic_scan_forget_uar(struct nic *nic, const struct nic_uar *uar);
 bool nic_scan_needed(struct nic *nic);
 /* As nic_uar_set_trapped and nic_uar_write, with the lock held. */
 void nic_scan_set_trapped(struct nic *nic, struct nic_uar *uar, bool trapped);
-void nic_scan_write(struct nic *nic, struct nic_uar *uar,
+bool nic_scan_write(struct nic *nic, struct nic_uar *uar,
 		    const struct nic_uar_store *store);
 void nic_scan_forget_qp(struct nic *nic, const struct nic_qp *qp);
 
@@ -107,6 +113,29 @@ void nic_show_qps(struct nic *nic);
  * answer to it, was dropped.
  */
 void nic_notify(struct nic *nic, uint32_t peer, uint32_t qpn, uint32_t psn);
+
+/*
+ * The memory behind the range if its key is the usual one (an MTT key of any
+ * queue pair) and may be used so: nearly always, and in one look. NULL: ask
+ * nic_mkey_piece().
+ */
+static inline void *nic_mkey_direct(const struct nic *nic,
+				    const struct mkey_use *use)
+{
+	const struct nic_mkey *key = nic_table_get(&nic->mkeys, use->key >> 8);
+	uint64_t offset;
+
+	if (!key)
+		return NULL;
+	offset = use->va - key->start;
+	if (key->variant != (uint8_t)use->key || key->pd != use->pd ||
+	    key->qpn != HW_MKC_QPN_ANY || !key->memory ||
+	    (key->access & use->access) != use->access ||
+	    use->va < key->start || offset > key->len ||
+	    use->len > key->len - offset)
+		return NULL;
+	return key->memory + offset;
+}
 
 /* A packet that nobody takes; on a lossless wire its sender is told. */
 void nic_drop(struct nic *nic, const struct nic_packet *packet,

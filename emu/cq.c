@@ -3,7 +3,7 @@
  * Completion queue: arming, and the end of its life.
  *
  * Source: PRM, "CQ doorbell"; rdma-core mlx5 cq.c, mlx5_arm_cq().
- * Not modelled: moderation, compression, resizing.
+ * Not modelled: moderation (every event is told at once), compression.
  * Thread: under the NIC's lock.
  */
 #include "emu/cq.h"
@@ -23,11 +23,22 @@ void nic_cq_arm(struct nic *nic, struct nic_cq *cq,
 {
 	cq->armed = true;
 	cq->armed_solicited = arm->cmd == HW_CQ_ARM_SOLICITED;
-	/* A CQE that the client has not seen yet fires at once. */
-	if (((cq->pi ^ arm->ci) & HW_CQE_INDEX_MASK) == 0)
+	/*
+	 * A CQE that the client has not seen yet fires at once, but not one
+	 * that an event has told of already: a client may arm again between
+	 * the event and its poll.
+	 */
+	if (((cq->pi ^ arm->ci) & HW_CQE_INDEX_MASK) == 0 ||
+	    cq->pi == cq->event_pi)
 		return;
-	cq->armed = false;
 	NIC_TRACE(nic, cq_event, 0, 0, cq->number, cq->eqn);
+	nic_cq_fire(nic, cq);
+}
+
+void nic_cq_fire(struct nic *nic, struct nic_cq *cq)
+{
+	cq->armed = false;
+	cq->event_pi = cq->pi;
 	nic_event(nic, NIC_EVENT_CQ_COMPLETION, cq->number, cq->eqn);
 }
 

@@ -22,6 +22,7 @@ struct nic_cq {
 	uint32_t waiters; /* send queues that WAIT for it */
 	uint32_t eqn;
 	uint32_t arm_record; /* record word when last looked at */
+	uint32_t event_pi;   /* pi when the last event was raised */
 	uint8_t log_size;
 	uint8_t log_stride; /* of an entry: 6 or 7 */
 	bool collapsed;
@@ -37,6 +38,9 @@ struct nic_cq *nic_cq_get(struct nic *nic, uint32_t number);
 void nic_cq_arm(struct nic *nic, struct nic_cq *cq,
 		const struct hw_cq_arm_info *arm);
 
+/* Raise the completion event: the CQ is no longer armed. */
+void nic_cq_fire(struct nic *nic, struct nic_cq *cq);
+
 /* Compat: an arm whose register write was lost is still in the record. */
 void nic_cq_poll_record(struct nic *nic, struct nic_cq *cq);
 
@@ -45,6 +49,13 @@ void nic_cq_poll_record(struct nic *nic, struct nic_cq *cq);
  * false if the CQ has failed, now or before: the caller's QP must go to ERR.
  */
 bool nic_cqe_post(struct nic *nic, struct nic_cq *cq, struct hw_cqe_info *info);
+
+/* Entries that the client has not consumed; reads the record. */
+uint32_t nic_cq_used(struct nic_cq *cq);
+
+/* The ring's last entry: the client goes on in another one. False: no room for
+ * it, or the CQ has failed. */
+bool nic_cqe_post_resize(struct nic *nic, struct nic_cq *cq);
 
 void nic_cq_destroy(struct nic *nic, struct nic_cq *cq);
 

@@ -46,10 +46,9 @@ static void raise_event(struct nic *nic, struct nic_cq *cq,
 	if (cq->armed_solicited && !info->solicited &&
 	    !hw_cqe_is_error(info->opcode))
 		return;
-	cq->armed = false;
 	NIC_TRACE(nic, cq_event, info->qpn, info->wqe_counter, cq->number,
 		  cq->eqn);
-	nic_event(nic, NIC_EVENT_CQ_COMPLETION, cq->number, cq->eqn);
+	nic_cq_fire(nic, cq);
 }
 
 /* A WAIT that names this CQ may go on. */
@@ -63,23 +62,23 @@ static void wake_waiters(struct nic *nic)
 			nic_qp_ready(nic, qp);
 }
 
-bool nic_cqe_post(struct nic *nic, struct nic_cq *cq, struct hw_cqe_info *info)
+uint32_t nic_cq_used(struct nic_cq *cq)
+{
+	be32 word;
+
+	if (!dma_load_record(cq->dbrec + 4 * HW_CQ_DBR_CI, &word.raw))
+		cq->ci = from_be32(word) & HW_CQE_INDEX_MASK;
+	return (cq->pi - cq->ci) & HW_CQE_INDEX_MASK;
+}
+
+/* False: the ring is not writable, and the CQ has failed. */
+static bool write_entry(struct nic *nic, struct nic_cq *cq,
+			struct hw_cqe_info *info)
 {
 	uint32_t slot = cq->collapsed ? 0 : cq->pi & cq->mask;
 	uint8_t *entry = cq->ring + ((size_t)slot << cq->log_stride);
 	struct hw_cqe cqe;
 
-	if (cq->failed)
-		return false;
-	if (!has_room(cq)) {
-		nic->counters.cq_overruns++;
-		NIC_TRACE(nic, cq_overrun, info->qpn, info->wqe_counter,
-			  cq->number, cq->pi, cq->ci);
-		cq_failed(nic, cq,
-			  "overrun, every entry holds a CQE that was "
-			  "not consumed");
-		return false;
-	}
 	info->owner = !cq->collapsed && (cq->pi >> cq->log_size & 1);
 	info->timestamp = nic->now_ns;
 	cqe = hw_cqe_encode(info);
@@ -96,6 +95,32 @@ bool nic_cqe_post(struct nic *nic, struct nic_cq *cq, struct hw_cqe_info *info)
 		  (uint64_t)from_be32(cqe.sop_drop_qpn) << 32 |
 			  (uint32_t)info->wqe_counter << 16 | cqe.op_own);
 	cq->pi++;
+	return true;
+}
+
+/* It is not a completion: nobody is woken, and nothing is counted. */
+bool nic_cqe_post_resize(struct nic *nic, struct nic_cq *cq)
+{
+	struct hw_cqe_info info = {.opcode = HW_CQE_RESIZE};
+
+	return !cq->failed && has_room(cq) && write_entry(nic, cq, &info);
+}
+
+bool nic_cqe_post(struct nic *nic, struct nic_cq *cq, struct hw_cqe_info *info)
+{
+	if (cq->failed)
+		return false;
+	if (!has_room(cq)) {
+		nic->counters.cq_overruns++;
+		NIC_TRACE(nic, cq_overrun, info->qpn, info->wqe_counter,
+			  cq->number, cq->pi, cq->ci);
+		cq_failed(nic, cq,
+			  "overrun, every entry holds a CQE that was "
+			  "not consumed");
+		return false;
+	}
+	if (!write_entry(nic, cq, info))
+		return false;
 	nic->counters.cqes++;
 	if (hw_cqe_is_error(info->opcode)) {
 		if (info->opcode == HW_CQE_REQ_ERR)

@@ -122,7 +122,7 @@ static const char *refuse(const struct nic_qp *qp, const struct nic_uar *uar)
 		return "no such queue pair";
 	if (qp->uar != uar)
 		return "it has another UAR page";
-	if (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR)
+	if (!nic_qp_takes_doorbells(qp->state))
 		return "it is not in RTS";
 	return NULL;
 }
@@ -242,27 +242,31 @@ static bool take_pieces(struct nic_uar_pieces *pieces, size_t at,
 	return true;
 }
 
-static void write_register(struct nic *nic, struct nic_uar *uar, unsigned i,
+static bool write_register(struct nic *nic, struct nic_uar *uar, unsigned i,
 			   const struct nic_uar_store *store)
 {
 	uint64_t word;
 
-	if (take_pieces(&uar->pieces[i], register_offset(i), store, &word))
-		send_register(nic, uar, word);
+	return take_pieces(&uar->pieces[i], register_offset(i), store, &word) &&
+	       send_register(nic, uar, word);
 }
 
-void nic_scan_write(struct nic *nic, struct nic_uar *uar,
+bool nic_scan_write(struct nic *nic, struct nic_uar *uar,
 		    const struct nic_uar_store *store)
 {
+	bool rung = false;
 	uint64_t word;
 	unsigned i;
 
 	for (i = 0; i < register_count(uar); i++)
-		write_register(nic, uar, i, store);
+		rung |= write_register(nic, uar, i, store);
 	if (uar->no_dbr_users)
-		write_register(nic, uar, NIC_UAR_REG_NO_DBR, store);
-	if (take_pieces(&uar->cq_pieces, HW_UAR_CQ_DOORBELL, store, &word))
+		rung |= write_register(nic, uar, NIC_UAR_REG_NO_DBR, store);
+	if (take_pieces(&uar->cq_pieces, HW_UAR_CQ_DOORBELL, store, &word)) {
 		cq_register(nic, uar, word);
+		rung = true;
+	}
+	return rung;
 }
 
 void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp)
@@ -273,7 +277,7 @@ void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp)
 	unsigned i;
 
 	(void)nic;
-	if (uar->trapped)
+	if (!uar || uar->trapped)
 		return;
 	for (i = 0; i < NIC_UAR_REGS; i++) {
 		word = nic_order_load_register(register_at(uar, i));
@@ -294,7 +298,7 @@ static bool scan_record(struct nic *nic, struct nic_qp *qp)
 	be32 word;
 
 	if (!qp->sq.dbrec_word || qp->no_dbr || qp->uar->trapped ||
-	    (qp->state != HW_QP_RTS && qp->state != HW_QP_ERR))
+	    !nic_qp_takes_doorbells(qp->state))
 		return false;
 	if (dma_load_record(qp->sq.dbrec_word, &word.raw)) {
 		nic->counters.dma_faults++;

@@ -55,6 +55,87 @@ static bool take(struct walk *w, void *segment, uint32_t bytes)
 	return true;
 }
 
+/* Has the service this operation? */
+static bool service_has(const struct nic_qp *qp, struct hw_wqe_op op)
+{
+	if (qp->service == HW_PKT_UC)
+		return !(op.flags & HW_OPF_RESPONSE);
+	if (qp->service == HW_PKT_UD)
+		return (op.flags & HW_OPF_LOCAL) ||
+		       ((op.flags & HW_OPF_RECV) && !(op.flags & HW_OPF_RADDR));
+	return true;
+}
+
+static bool unknown_opcode(struct walk *w)
+{
+	static const char *const names[] = {"RC", "UC", "?", "UD", "?", "XRC"};
+
+	return bad(w, HW_SYND_LOCAL_QP_OP,
+		   "ctrl.opcode is 0x%02x, which %s does not know",
+		   w->request->opcode, names[w->qp->service >> 5]);
+}
+
+static bool take_datagram(struct walk *w)
+{
+	struct nic_datagram *to = &w->request->datagram;
+	struct wire_path path = {0};
+	struct hw_wqe_av_info av;
+	struct hw_wqe_av raw;
+
+	memset(&raw, 0, sizeof(raw));
+	if (!take(w, &raw, HW_AV_COMPACT_BYTES) ||
+	    ((from_be32(raw.dqp_dct) & HW_AV_EXT) &&
+	     !take(w, (uint8_t *)&raw + HW_AV_COMPACT_BYTES,
+		   sizeof(raw) - HW_AV_COMPACT_BYTES)))
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "ctrl.ds %u leaves no room for the address vector",
+			   w->end / HW_WQE_DS);
+	av = hw_wqe_av_decode(&raw);
+	path.global = av.grh || w->nic->config.link == NIC_LINK_ROCE;
+	path.lid = av.rlid;
+	memcpy(path.gid, av.rgid, sizeof(path.gid));
+	to->qpn = av.qpn;
+	to->qkey = av.qkey & HW_QKEY_OF_QP ? hw_get(w->qp->qpc, HW_QPC_Q_KEY)
+					   : av.qkey;
+	to->route.tclass_flow = (uint32_t)av.tclass << 20 | av.flow_label;
+	to->route.hop_limit = av.hop_limit;
+	to->route.sl = av.sl;
+	to->route.global = path.global;
+	to->known = !nic_path_find(w->nic, &path, &to->peer);
+	return true;
+}
+
+static bool take_xrc(struct walk *w)
+{
+	struct hw_wqe_xrc xrc;
+
+	if (!take(w, &xrc, sizeof(xrc)))
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "ctrl.ds %u leaves no room for the XRC segment",
+			   w->end / HW_WQE_DS);
+	w->request->xrc_srqn = from_be32(xrc.srqn) & 0xffffff;
+	return true;
+}
+
+/* What the service has behind the control segment, if it goes to a peer. */
+static bool take_service(struct walk *w, struct hw_wqe_op op)
+{
+	if (!service_has(w->qp, op))
+		return unknown_opcode(w);
+	if (w->request->flags & HW_OPF_LOCAL)
+		return true;
+	if (w->qp->service == HW_PKT_UD)
+		return take_datagram(w);
+	return w->qp->service != HW_PKT_XRC || take_xrc(w);
+}
+
+static bool too_long(struct walk *w)
+{
+	return bad(w, HW_SYND_LOCAL_LENGTH,
+		   "the message has %u bytes, %u are the most",
+		   w->request->total_len, w->qp->msg_max);
+}
+
 static bool take_raddr(struct walk *w)
 {
 	struct hw_wqe_raddr raddr;
@@ -155,28 +236,36 @@ static bool take_wait(struct walk *w)
 	return true;
 }
 
-static bool take_inline(struct walk *w, uint32_t len)
+/* The segments are looked at when it is the request's turn: the keys that
+ * they are about may change until then. */
+static bool take_umr(struct walk *w)
 {
 	struct nic_request *request = w->request;
-	uint8_t *dst = request->bytes;
+	uint32_t bytes = w->end - w->offset;
 
-	/* Here: behind the 4-byte header of the inline segment. */
-	if (len > w->end - w->offset)
+	if (bytes < HW_UMR_MIN_BYTES)
 		return bad(w, HW_SYND_LOCAL_QP_OP,
-			   "%u bytes of inline data need %u units, ctrl.ds %u "
-			   "leaves room for %u bytes",
-			   len, hw_wqe_inline_ds(len), w->end / HW_WQE_DS,
-			   w->end - w->offset);
-	if (len > NIC_INLINE_SMALL) {
-		request->block = nic_block_get(&w->nic->pool);
-		assert(request->block); /* see nic_pool_empty() */
-		dst = request->block->bytes;
-	}
-	memcpy(dst, w->wqe + w->offset, len);
-	w->offset += (len + 4 + HW_WQE_DS - 1) / HW_WQE_DS * HW_WQE_DS - 4;
-	request->total_len = len;
-	request->inline_data = true;
-	return true;
+			   "ctrl.ds %u leaves no room for the UMR control "
+			   "segment and the key context",
+			   w->end / HW_WQE_DS);
+	request->block = nic_block_get(&w->nic->pool);
+	assert(request->block); /* see nic_pool_empty() */
+	request->kept_bytes = (uint16_t)bytes;
+	return take(w, request->block->bytes, bytes);
+}
+
+/* Room for that many segments and bytes. */
+static void make_room(struct walk *w, uint32_t segments, uint32_t bytes)
+{
+	struct nic_request *request = w->request;
+
+	if (request->block ||
+	    (segments <= NIC_SGE_SMALL && bytes <= NIC_INLINE_SMALL))
+		return;
+	request->block = nic_block_get(&w->nic->pool);
+	assert(request->block); /* see nic_pool_empty() */
+	memcpy(request->block->sge, request->sge, sizeof(request->sge));
+	memcpy(request->block->bytes, request->bytes, sizeof(request->bytes));
 }
 
 static bool add_sge(struct walk *w, const struct nic_sge *sge)
@@ -184,11 +273,7 @@ static bool add_sge(struct walk *w, const struct nic_sge *sge)
 	struct nic_request *request = w->request;
 	uint32_t n = request->sge_count;
 
-	if (n == NIC_SGE_SMALL && !request->block) {
-		request->block = nic_block_get(&w->nic->pool);
-		assert(request->block); /* see nic_pool_empty() */
-		memcpy(request->block->sge, request->sge, sizeof(request->sge));
-	}
+	make_room(w, n + 1, 0);
 	(request->block ? request->block->sge : request->sge)[n] = *sge;
 	request->sge_count++;
 	if ((uint64_t)request->total_len + sge->len > 1ull << NIC_LOG_MAX_MSG)
@@ -198,6 +283,28 @@ static bool add_sge(struct walk *w, const struct nic_sge *sge)
 			   n, sge->len, NIC_LOG_MAX_MSG);
 	request->total_len += sge->len;
 	return true;
+}
+
+static bool take_inline(struct walk *w, uint32_t len)
+{
+	struct nic_request *request = w->request;
+	struct nic_sge sge = {.va = request->kept_bytes, .len = len};
+	uint8_t *bytes;
+
+	w->offset += sizeof(be32);
+	if (len > w->end - w->offset)
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "%u bytes of inline data need %u units, ctrl.ds %u "
+			   "leaves room for %u bytes",
+			   len, hw_wqe_inline_ds(len), w->end / HW_WQE_DS,
+			   w->end - w->offset);
+	make_room(w, request->sge_count + 1u, request->kept_bytes + len);
+	bytes = request->block ? request->block->bytes : request->bytes;
+	memcpy(bytes + sge.va, w->wqe + w->offset, len);
+	w->offset += hw_wqe_inline_ds(len) * HW_WQE_DS - (uint32_t)sizeof(be32);
+	request->inline_mask |= 1ull << request->sge_count;
+	request->kept_bytes = (uint16_t)(request->kept_bytes + len);
+	return add_sge(w, &sge);
 }
 
 static bool check_sge(struct walk *w, const struct nic_sge *sge)
@@ -213,7 +320,8 @@ static bool check_sge(struct walk *w, const struct nic_sge *sge)
 	};
 	const char *why;
 
-	if (!nic_mkey_translate(w->nic, &use, &why))
+	if (!nic_mkey_direct(w->nic, &use) &&
+	    !nic_mkey_check(w->nic, &use, &why))
 		return bad(w, HW_SYND_LOCAL_PROT,
 			   "data segment %u: [0x%llx, +%u) lkey 0x%x: %s",
 			   w->request->sge_count, (unsigned long long)sge->va,
@@ -230,13 +338,12 @@ static bool take_data(struct walk *w)
 	while (w->offset < w->end) {
 		memcpy(&count, w->wqe + w->offset, sizeof(count));
 		if (from_be32(count) & HW_INLINE_FLAG) {
-			if (!(w->request->flags & HW_OPF_INLINE) ||
-			    w->request->sge_count)
+			if (!(w->request->flags & HW_OPF_INLINE))
 				return bad(w, HW_SYND_LOCAL_QP_OP,
 					   "inline data is not legal here");
-			w->offset += sizeof(count);
-			return take_inline(w,
-					   from_be32(count) & ~HW_INLINE_FLAG);
+			if (!take_inline(w, from_be32(count) & ~HW_INLINE_FLAG))
+				return false;
+			continue;
 		}
 		if (!take(w, &data, sizeof(data)))
 			return false;
@@ -285,17 +392,21 @@ bool nic_execute(struct nic *nic, struct nic_qp *qp, const uint8_t *wqe,
 	request->imm = ctrl.imm;
 	request->flags = op.flags;
 	if (!op.name)
-		return bad(&w, HW_SYND_LOCAL_QP_OP,
-			   "ctrl.opcode is 0x%02x, which RC does not know",
-			   ctrl.opcode);
+		return unknown_opcode(&w);
+	if (qp->service != HW_PKT_RC && !take_service(&w, op))
+		return false;
 	if ((op.flags & HW_OPF_RADDR) && !take_raddr(&w))
 		return false;
 	if ((op.flags & HW_OPF_ATOMIC) && !take_atomic(&w, ctrl.opmod))
 		return false;
 	if ((op.flags & HW_OPF_WAIT) && !take_wait(&w))
 		return false;
+	if ((op.flags & HW_OPF_UMR) && !take_umr(&w))
+		return false;
 	if ((op.flags & HW_OPF_DATA) && !take_data(&w))
 		return false;
+	if (request->total_len > qp->msg_max && !(op.flags & HW_OPF_LOCAL))
+		return too_long(&w);
 	if ((op.flags & HW_OPF_ATOMIC) && !check_atomic(&w))
 		return false;
 	NIC_TRACE(nic, execute, qp->number, request->wqe_index, ctrl.opcode,

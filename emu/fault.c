@@ -50,10 +50,10 @@ struct wanted {
 /* Initial-exec: reading it in a signal handler never allocates. */
 static __thread struct wanted wanted __attribute__((tls_model("initial-exec")));
 
-/* -1: not ours */
-static int slot_of(int sig)
+/* Of one of the two. */
+static unsigned slot_of(int sig)
 {
-	return sig == owned[0] ? 0 : sig == owned[1] ? 1 : -1;
+	return sig == owned[1];
 }
 
 /* Not through libc, whose function may be wrapped. */
@@ -141,7 +141,7 @@ static void call(const struct sigaction *action, int sig, siginfo_t *info,
 }
 
 /* The program's action now; one that is for once is forgotten. */
-static struct sigaction take_action(int slot)
+static struct sigaction take_action(unsigned slot)
 {
 	struct sigaction action;
 
@@ -155,8 +155,7 @@ static struct sigaction take_action(int slot)
 
 static void to_program(int sig, siginfo_t *info, ucontext_t *context)
 {
-	int slot = slot_of(sig);
-	unsigned bit = 1u << slot;
+	unsigned slot = slot_of(sig), bit = 1u << slot;
 	struct sigaction action;
 
 	if (wanted.blocked & bit) {
@@ -199,7 +198,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
  * Ours, with those flags of the program's that the kernel must follow. A
  * signal that is ignored must not end system calls.
  */
-static int install_handler(int slot, struct sigaction *old)
+static int install_handler(unsigned slot)
 {
 	static const int unblocked[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
 					SIGTRAP, SIGABRT, SIGSYS};
@@ -217,16 +216,16 @@ static int install_handler(int slot, struct sigaction *old)
 	sigfillset(&action.sa_mask);
 	for (i = 0; i < sizeof(unblocked) / sizeof(unblocked[0]); i++)
 		sigdelset(&action.sa_mask, unblocked[i]);
-	return real_sigaction(owned[slot], &action, old);
+	return real_sigaction(owned[slot], &action, NULL);
 }
 
 static void install(void)
 {
-	int slot;
+	unsigned slot;
 
 	for (slot = 0; slot < OWNED; slot++)
 		if (real_sigaction(owned[slot], NULL, &program[slot]) ||
-		    install_handler(slot, NULL))
+		    install_handler(slot))
 			init_error = -errno;
 	/* A child of a thread that does not hold the lock. */
 	pthread_atfork(NULL, NULL, drop_lock);
@@ -250,14 +249,15 @@ void fault_use_sigaction(fault_sigaction_fn real)
 
 bool fault_owns(int sig)
 {
-	return slot_of(sig) >= 0 &&
+	return (sig == owned[0] || sig == owned[1]) &&
 	       __atomic_load_n(&installed, __ATOMIC_ACQUIRE);
 }
 
 int fault_sigaction(int sig, const struct sigaction *action,
 		    struct sigaction *old)
 {
-	int slot = slot_of(sig), status = 0;
+	unsigned slot = slot_of(sig);
+	int status = 0;
 	struct sigaction now, before;
 	sigset_t all, mask;
 
@@ -269,7 +269,7 @@ int fault_sigaction(int sig, const struct sigaction *action,
 	before = program[slot];
 	if (action) {
 		program[slot] = now;
-		status = install_handler(slot, NULL);
+		status = install_handler(slot);
 	}
 	drop_lock();
 	set_mask(&mask, NULL);
@@ -290,7 +290,7 @@ unsigned fault_pending(void)
 
 void fault_set_blocked(unsigned blocked)
 {
-	int slot;
+	unsigned slot;
 
 	wanted.blocked = blocked;
 	for (slot = 0; slot < OWNED; slot++) {

@@ -133,6 +133,7 @@ int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
 {
 	struct nic_uar_store store = {bytes, offset, len};
 	struct nic_uar *uar;
+	int ret = -ENOENT;
 
 	if (!bytes || !len || offset >= HW_UAR_BYTES ||
 	    len > HW_UAR_BYTES - offset)
@@ -140,9 +141,9 @@ int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
 	nic_lock(nic);
 	uar = nic_uar_get(nic, index);
 	if (uar)
-		nic_scan_write(nic, uar, &store);
+		ret = nic_scan_write(nic, uar, &store);
 	nic_unlock(nic);
-	return uar ? 0 : -ENOENT;
+	return ret;
 }
 
 static int uar_remove(struct nic *nic, uint32_t index)
@@ -209,24 +210,66 @@ static int create_mkey(struct nic *nic, const struct nic_mkey_attr *attr,
 	}
 }
 
-int nic_mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
-		      uint32_t *mkey)
+static int mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
+			 uint32_t *mkey)
 {
 	uint32_t id;
-	int ret;
+	int ret = umem_add(nic, &attr->mem, &id);
 
-	if (!attr || !mkey)
-		return -EINVAL;
-	nic_lock(nic);
-	ret = umem_add(nic, &attr->mem, &id);
 	if (ret)
-		goto out;
+		return ret;
 	ret = create_mkey(nic, attr, id, mkey);
 	if (ret)
 		nic_umem_remove(nic, id);
 	else
 		nic_mkey_get(nic, *mkey >> 8)->owns_umem = true;
-out:
+	return ret;
+}
+
+int nic_mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
+		      uint32_t *mkey)
+{
+	int ret;
+
+	if (!attr || !mkey)
+		return -EINVAL;
+	nic_lock(nic);
+	ret = mkey_register(nic, attr, mkey);
+	nic_unlock(nic);
+	return ret;
+}
+
+/* Two keys change their places: each stands under the other's number. */
+static void swap_keys(struct nic_mkey *a, struct nic_mkey *b)
+{
+	struct nic_mkey was = *a;
+
+	*a = *b;
+	*b = was;
+	b->index = a->index;
+	a->index = was.index;
+	b->variant = a->variant;
+	a->variant = was.variant;
+}
+
+int nic_mkey_change(struct nic *nic, uint32_t mkey,
+		    const struct nic_mkey_attr *attr)
+{
+	struct nic_mkey *key, *fresh;
+	uint32_t number;
+	int ret = -ENOENT;
+
+	if (!attr)
+		return -EINVAL;
+	nic_lock(nic);
+	key = nic_mkey_get(nic, mkey >> 8);
+	if (key && key->owns_umem)
+		ret = mkey_register(nic, attr, &number);
+	if (!ret) {
+		fresh = nic_mkey_get(nic, number >> 8);
+		swap_keys(key, fresh);
+		nic_mkey_remove(nic, fresh);
+	}
 	nic_unlock(nic);
 	return ret;
 }
@@ -252,7 +295,7 @@ void nic_mem_free(struct nic *nic)
 	uint32_t i;
 
 	for (i = 0; (object = nic_table_walk(&nic->mkeys, &i));)
-		free(object);
+		nic_mkey_remove(nic, object);
 	for (i = 0; (object = nic_table_walk(&nic->umems, &i));)
 		free(object);
 	for (i = 0; (object = nic_table_walk(&nic->uars, &i));)

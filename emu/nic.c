@@ -69,6 +69,7 @@ static void init_tables(struct nic *nic)
 	nic_table_init(&nic->cqs, 0x20, 1u << persona->log_max_cq);
 	nic_table_init(&nic->qps, 0x50, 1u << persona->log_max_qp);
 	nic_table_init(&nic->rmps, 0x10, 1u << persona->log_max_rmp);
+	nic_table_init(&nic->xrcds, 1, 1u << NIC_LOG_MAX_XRCD);
 }
 
 struct nic *nic_create(const struct nic_config *config)
@@ -91,7 +92,9 @@ struct nic *nic_create(const struct nic_config *config)
 	nic = calloc(1, sizeof(*nic));
 	if (!nic)
 		return NULL;
-	if (nic_pool_init(&nic->pool)) {
+	nic->null_memory = calloc(2, NIC_NULL_BYTES);
+	if (!nic->null_memory || nic_pool_init(&nic->pool)) {
+		free(nic->null_memory);
 		free(nic);
 		errno = ENOMEM;
 		return NULL;
@@ -120,6 +123,7 @@ static void destroy_queues(struct nic *nic)
 	nic_table_free(&nic->rmps);
 	nic_table_free(&nic->cqs);
 	nic_table_free(&nic->pds);
+	nic_table_free(&nic->xrcds);
 }
 
 void nic_destroy(struct nic *nic)
@@ -132,6 +136,7 @@ void nic_destroy(struct nic *nic)
 	destroy_queues(nic);
 	nic_mem_free(nic);
 	nic_pool_free(&nic->pool);
+	free(nic->null_memory);
 	pthread_mutex_destroy(&nic->lock);
 	free(nic);
 }
@@ -205,7 +210,7 @@ static bool run_qp(struct nic *nic, struct nic_qp *qp)
 	bool more;
 
 	more = nic_responder_output(nic, qp, &budget);
-	if (qp->state == HW_QP_ERR)
+	if (qp->state == HW_QP_ERR || qp->state == HW_QP_SQER)
 		return !nic_qp_flush(nic, qp, QP_BUDGET) || more;
 	if (qp->state == HW_QP_RTS)
 		more |= nic_requester_output(nic, qp, &budget);
@@ -281,6 +286,20 @@ enum nic_step_result nic_try_step(struct nic *nic, uint64_t now_ns)
 	return result;
 }
 
+/* Relaxed: it says who will look next, and publishes nothing. */
+void nic_lend(struct nic *nic, uint64_t now_ns)
+{
+	__atomic_store_n(&nic->lent_ns, now_ns, __ATOMIC_RELAXED);
+}
+
+bool nic_is_lent(struct nic *nic, uint64_t now_ns)
+{
+	uint64_t lent_ns = __atomic_load_n(&nic->lent_ns, __ATOMIC_RELAXED);
+
+	/* The clock of another thread may be ahead. */
+	return lent_ns && lent_ns + NIC_LENT_NS > now_ns;
+}
+
 uint64_t nic_deadline(struct nic *nic)
 {
 	uint64_t deadline;
@@ -354,22 +373,24 @@ void nic_drop(struct nic *nic, const struct nic_packet *packet, const char *why)
 	nic_log(nic, NIC_LOG_INFO,
 		"packet 0x%02x psn %u for QP 0x%x dropped: %s", bth.opcode,
 		bth.psn, bth.qpn, why);
-	if (packet->src_qpn)
+	if (packet->src_qpn && hw_pkt_is_reliable(bth.opcode))
 		nic_notify(nic, packet->peer, packet->src_qpn, bth.psn);
 }
 
 /* Why a packet is not even looked at; NULL if it is well-formed. */
 static const char *malformed(const struct nic_packet *packet,
-			     struct hw_bth_info *bth, struct hw_pkt_op *op)
+			     struct nic_head *head)
 {
+	struct hw_pkt_op *op = &head->op;
+
 	if (packet->header_len < HW_BTH_BYTES ||
 	    packet->header_len > sizeof(packet->header))
 		return "no room for a BTH";
-	*bth = nic_packet_bth(packet);
-	*op = hw_pkt_op(bth->opcode);
+	head->bth = nic_packet_bth(packet);
+	*op = hw_pkt_op(head->bth.opcode);
 	if (!op->name)
 		return "unknown opcode";
-	if (bth->version)
+	if (head->bth.version)
 		return "transport version is not 0";
 	if (packet->header_len != op->hdr_bytes)
 		return "header length does not fit the opcode";
@@ -382,9 +403,8 @@ static const char *malformed(const struct nic_packet *packet,
 
 void nic_input(struct nic *nic, const struct nic_packet *packet)
 {
-	struct hw_bth_info bth;
-	struct hw_pkt_op op;
-	const char *why = malformed(packet, &bth, &op);
+	struct nic_head head;
+	const char *why = malformed(packet, &head);
 	struct nic_qp *qp;
 
 	nic->counters.packets_in++;
@@ -393,17 +413,21 @@ void nic_input(struct nic *nic, const struct nic_packet *packet)
 		nic_log(nic, NIC_LOG_INFO, "packet dropped: %s", why);
 		return;
 	}
-	qp = nic->wire ? nic_qp_get(nic, bth.qpn) : NULL;
+	qp = nic->wire ? nic_qp_get(nic, head.bth.qpn) : NULL;
 	if (!qp) {
 		nic_drop(nic, packet,
 			 nic->wire ? "no such queue pair"
 				   : "the NIC is attached to no wire");
 		return;
 	}
-	if (op.flags & HW_PKTF_RESPONSE)
-		nic_completer_input(nic, qp, packet);
+	if (!hw_pkt_is_of(head.bth.opcode, qp->service))
+		nic_drop(nic, packet, "the queue pair has another service");
+	else if (head.op.flags & HW_PKTF_DETH)
+		nic_datagram_input(nic, qp, packet, &head);
+	else if (head.op.flags & HW_PKTF_RESPONSE)
+		nic_completer_input(nic, qp, packet, &head);
 	else
-		nic_responder_input(nic, qp, packet);
+		nic_responder_input(nic, qp, packet, &head);
 }
 
 int nic_packet_in(struct nic *nic, const struct nic_packet *packet)
@@ -422,10 +446,12 @@ void nic_peer_down(struct nic *nic, uint32_t peer)
 	uint32_t i;
 
 	NIC_TRACE(nic, peer_down, 0, 0, peer);
+	nic_path_forget(nic, peer);
 	for (i = 0; (qp = nic_table_walk(&nic->qps, &i));) {
 		if (!qp->peer_known || qp->peer != peer)
 			continue;
-		qp->peer_dead = true;
+		qp->peer_known = qp->acked; /* else ask again, every time */
+		qp->peer_dead = qp->acked;
 		nic_qp_ready(nic, qp);
 	}
 }

@@ -211,10 +211,10 @@ int nic_uar_set_trapped(struct nic *nic, uint32_t index, bool trapped);
  * rest of a BlueFlame copy and all other offsets are ignored. The page itself
  * is neither read nor written.
  *
- * The doorbell is taken, not served: call nic_step(), or nic_wake() (wire.h).
- *
- * Returns 0; -ENOENT; -EINVAL if that is not within a page. What the doorbell
- * says is no error: it is refused as the device does, and the log tells why.
+ * Returns 1 if that was a doorbell. It is taken, not served: call nic_step(),
+ * or nic_wake() (wire.h). 0 if there is nothing to serve; -ENOENT; -EINVAL if
+ * that is not within a page. What a doorbell says is no error: it is refused
+ * as the device does, and the log tells why.
  */
 int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
 		  const void *bytes, size_t len);
@@ -244,6 +244,14 @@ struct nic_mkey_attr {
 int nic_mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
 		      uint32_t *mkey);
 
+/*
+ * Give a key of nic_mkey_register other memory, rights or another PD; its
+ * number stays. Returns as nic_mkey_register, or -ENOENT, and then the key is
+ * as before.
+ */
+int nic_mkey_change(struct nic *nic, uint32_t mkey,
+		    const struct nic_mkey_attr *attr);
+
 /* Undo it. Returns 0; -ENOENT for a key that is not of nic_mkey_register. */
 int nic_mkey_deregister(struct nic *nic, uint32_t mkey);
 
@@ -270,6 +278,16 @@ enum nic_step_result nic_step(struct nic *nic, uint64_t now_ns);
 
 /* As nic_step, but IDLE at once if another thread is in the NIC. */
 enum nic_step_result nic_try_step(struct nic *nic, uint64_t now_ns);
+
+/*
+ * A thread of the client polls, and steps the NIC (nic_try_step) as it does:
+ * call this beside the step. For the next NIC_LENT_NS a runner leaves the NIC
+ * to such threads, and peers need not wake it. Any thread; takes no lock.
+ */
+void nic_lend(struct nic *nic, uint64_t now_ns);
+bool nic_is_lent(struct nic *nic, uint64_t now_ns);
+
+enum { NIC_LENT_NS = 100 * 1000 };
 
 /* When the next timer fires, on nic_step's clock; UINT64_MAX if none runs. */
 uint64_t nic_deadline(struct nic *nic);
@@ -332,6 +350,7 @@ void nic_query_port(struct nic *nic, struct nic_port *port);
 	X(packets_dropped) /* malformed, or nobody to take them */             \
 	X(duplicate_request)                                                   \
 	X(out_of_sequence)                                                     \
+	X(out_of_buffer)     /* UC, UD: lost for want of a receive WQE */      \
 	X(packet_seq_err)    /* NAK "PSN sequence" received */                 \
 	X(rnr_nak_retry_err) /* RNR NAK received */                            \
 	X(local_ack_timeout_err)                                               \
@@ -350,7 +369,7 @@ void nic_get_counters(struct nic *nic, struct nic_counters *counters);
 
 /* Objects that exist now: "QPs 2, CQs 2, ..." for device listings. */
 struct nic_usage {
-	uint32_t pds, uars, umems, mkeys, cqs, qps, rmps;
+	uint32_t pds, uars, umems, mkeys, cqs, qps, rmps, xrcds;
 };
 
 void nic_get_usage(struct nic *nic, struct nic_usage *usage);

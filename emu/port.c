@@ -69,6 +69,7 @@ void nic_get_usage(struct nic *nic, struct nic_usage *usage)
 	usage->cqs = nic->cqs.count;
 	usage->qps = nic->qps.count;
 	usage->rmps = nic->rmps.count;
+	usage->xrcds = nic->xrcds.count;
 	nic_unlock(nic);
 }
 

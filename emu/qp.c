@@ -3,7 +3,7 @@
  * Queue pair: state changes, flushing, and the end of its life.
  *
  * Source: IBTA vol. 1, 10.3.1 (states), 10.3.1.6 (flushing in ERR).
- * Not modelled: SQD, SQER, path migration.
+ * Not modelled: SQD, path migration.
  * Thread: under the NIC's lock.
  */
 #include "emu/qp.h"
@@ -29,8 +29,10 @@ const char *nic_qp_state_name(uint8_t state)
 
 struct nic_rq *nic_qp_rq(struct nic_qp *qp)
 {
-	if (qp->rmp)
-		return &qp->rmp->rq;
+	struct nic_rmp *srq = nic_qp_srq(qp);
+
+	if (srq)
+		return &srq->rq;
 	return qp->rq.present ? &qp->rq : NULL;
 }
 
@@ -84,11 +86,6 @@ bool nic_qp_resolve(struct nic *nic, struct nic_qp *qp)
 	return qp->peer_known;
 }
 
-static bool reads_doorbells(uint8_t state)
-{
-	return state == HW_QP_RTS || state == HW_QP_ERR;
-}
-
 /* Back to the counters that a new QP has. */
 static void reset_queues(struct nic *nic, struct nic_qp *qp)
 {
@@ -133,16 +130,19 @@ void nic_qp_set_state(struct nic *nic, struct nic_qp *qp,
 {
 	uint8_t from = qp->state;
 
-	assert(state <= HW_QP_RTS || state == HW_QP_ERR);
+	assert(state <= HW_QP_SQER || state == HW_QP_ERR);
 	NIC_TRACE(nic, qp_state, qp->number, qp->sq.done, from, state);
-	nic->active_qps -= reads_doorbells(from);
-	nic->active_qps += reads_doorbells((uint8_t)state);
+	nic->active_qps -= nic_qp_takes_doorbells(from);
+	nic->active_qps += nic_qp_takes_doorbells((uint8_t)state);
 	qp->state = (uint8_t)state;
 	if (state == HW_QP_RST || state == HW_QP_ERR)
 		abandon_answers(nic, qp);
 	/* A runner that had no doorbell to look at may sleep for ever. */
-	if (reads_doorbells((uint8_t)state) && !reads_doorbells(from))
+	if (nic_qp_takes_doorbells((uint8_t)state) &&
+	    !nic_qp_takes_doorbells(from))
 		nic_wake(nic);
+	if (state == HW_QP_SQER)
+		nic_qp_ready(nic, qp); /* to be flushed */
 	if (state == HW_QP_RST)
 		reset_queues(nic, qp);
 	if (state == HW_QP_ERR && from != HW_QP_ERR) {
@@ -172,7 +172,6 @@ static void post_flush(struct nic *nic, struct nic_cq *cq, struct nic_qp *qp,
 		       struct hw_cqe_info *info)
 {
 	info->qpn = qp->number;
-	info->user_index = qp->user_index;
 	info->syndrome = HW_SYND_WR_FLUSH;
 	info->vendor_syndrome = 0xf9; /* as ConnectX reports it (observed) */
 	nic_cqe_post(nic, cq, info);
@@ -183,6 +182,7 @@ static void flush_request(struct nic *nic, struct nic_qp *qp)
 	struct nic_request *request = qp->sq.head;
 	struct hw_cqe_info info = {
 		.opcode = HW_CQE_REQ_ERR,
+		.user_index = qp->user_index,
 		.wqe_opcode = request->opcode,
 		.wqe_counter = request->wqe_index,
 	};
@@ -203,7 +203,8 @@ static void flush_request(struct nic *nic, struct nic_qp *qp)
 static void flush_wqe(struct nic *nic, struct nic_qp *qp)
 {
 	struct hw_wqe_ctrl_info ctrl;
-	struct hw_cqe_info info = {.opcode = HW_CQE_REQ_ERR};
+	struct hw_cqe_info info = {.opcode = HW_CQE_REQ_ERR,
+				   .user_index = qp->user_index};
 
 	ctrl = nic_sq_peek(qp);
 	info.wqe_opcode = ctrl.opcode;
@@ -215,7 +216,8 @@ static void flush_wqe(struct nic *nic, struct nic_qp *qp)
 
 static bool flush_receive(struct nic *nic, struct nic_qp *qp)
 {
-	struct hw_cqe_info info = {.opcode = HW_CQE_RESP_ERR};
+	struct hw_cqe_info info = {.opcode = HW_CQE_RESP_ERR,
+				   .user_index = nic_qp_recv_index(qp)};
 	struct nic_recv *recv = &qp->resp.recv;
 
 	if (recv->taken) {
@@ -223,10 +225,11 @@ static bool flush_receive(struct nic *nic, struct nic_qp *qp)
 		info.wqe_counter = recv->wqe_counter;
 		nic_block_put(&nic->pool, recv->block);
 		recv->taken = false;
-	} else if (qp->rmp || nic_rq_skip(nic, &qp->rq, &info.wqe_counter)) {
+	} else if (nic_qp_srq(qp) ||
+		   nic_rq_skip(nic, &qp->rq, &info.wqe_counter)) {
 		return false; /* a shared queue is not flushed */
 	}
-	post_flush(nic, qp->cq_recv, qp, &info);
+	post_flush(nic, nic_qp_recv_cq(qp), qp, &info);
 	return true;
 }
 
@@ -240,14 +243,15 @@ bool nic_qp_flush(struct nic *nic, struct nic_qp *qp, unsigned budget)
 			flush_request(nic, qp);
 		else if (qp->sq.fetched != qp->sq.pi)
 			flush_wqe(nic, qp);
-		else if (!flush_receive(nic, qp))
+		else if (qp->state == HW_QP_SQER || !flush_receive(nic, qp))
 			break;
 	}
 	if (count)
 		NIC_TRACE(nic, qp_flush, qp->number, qp->sq.done, count);
 	if (count == budget)
 		return false;
-	if (qp->flushing && qp->rmp)
+	if (qp->flushing &&
+	    (qp->rmp || (qp->service == HW_PKT_XRC && !qp->sq.size)))
 		nic_event(nic, NIC_EVENT_LAST_WQE, qp->number, 0);
 	qp->flushing = false;
 	return true;
@@ -261,9 +265,12 @@ void nic_qp_destroy(struct nic *nic, struct nic_qp *qp)
 	qp->cq_recv->users--;
 	if (qp->rmp)
 		qp->rmp->users--;
-	qp->uar->users--;
-	qp->uar->no_dbr_users -= qp->no_dbr;
-	qp->wq_umem->users--;
+	if (qp->uar) {
+		qp->uar->users--;
+		qp->uar->no_dbr_users -= qp->no_dbr;
+	}
+	if (qp->wq_umem)
+		qp->wq_umem->users--;
 	if (qp->dbr_umem)
 		qp->dbr_umem->users--;
 	nic_table_remove(&nic->qps, qp->number);

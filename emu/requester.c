@@ -13,7 +13,6 @@
 #include <errno.h>
 
 #include "emu/core.h"
-#include "emu/dma.h"
 
 enum {
 	IN_FLIGHT_MAX = 256, /* requests of one QP */
@@ -36,7 +35,7 @@ enum why_blocked { /* trace sq_blocked */
 /*
  * Modes 2 and 4 wait for earlier reads and atomics, 3 for every earlier
  * request. Mode 1 waits for local invalidations and UMR, which are done when
- * the next WQE is looked at.
+ * the next WQE is looked at (umr.c).
  */
 static bool fence_holds(const struct nic_sq *sq, const struct nic_request *r)
 {
@@ -184,10 +183,11 @@ static struct nic_request *next_request(struct nic *nic, struct nic_qp *qp)
 
 /* ------------------------------------------------------------- packets */
 
-static uint8_t packet_opcode(const struct nic_request *r, uint32_t i)
+/* The operation of packet i; an opcode needs the service's bits too. */
+static uint8_t packet_operation(const struct nic_request *r, uint32_t i)
 {
 	bool first = i == 0, last = i == r->packets - 1;
-	bool imm = r->flags & HW_OPF_IMM;
+	bool imm = r->flags & HW_OPF_IMM, inval = r->flags & HW_OPF_INVAL;
 
 	switch (r->opcode) {
 	case HW_OP_RDMA_READ:
@@ -211,9 +211,11 @@ static uint8_t packet_opcode(const struct nic_request *r, uint32_t i)
 		return last ? HW_PKT_WRITE_LAST + imm : HW_PKT_WRITE_MIDDLE;
 	}
 	if (first && last)
-		return HW_PKT_SEND_ONLY + imm;
+		return inval ? HW_PKT_SEND_ONLY_INV : HW_PKT_SEND_ONLY + imm;
 	if (first)
 		return HW_PKT_SEND_FIRST;
+	if (last && inval)
+		return HW_PKT_SEND_LAST_INV;
 	return last ? HW_PKT_SEND_LAST + imm : HW_PKT_SEND_MIDDLE;
 }
 
@@ -247,11 +249,30 @@ static void append_atomic(struct nic_packet *packet,
 	append(packet, &m, sizeof(m));
 }
 
+/* The header between BTH and the others that the service has. */
+static void append_service(const struct nic_qp *qp, const struct nic_request *r,
+			   struct nic_packet *packet)
+{
+	struct hw_xrceth xrc;
+	struct hw_deth deth;
+
+	if (qp->service == HW_PKT_XRC) {
+		xrc.srqn = to_be32(r->xrc_srqn);
+		append(packet, &xrc, sizeof(xrc));
+	} else if (qp->service == HW_PKT_UD) {
+		deth.qkey = to_be32(r->datagram.qkey);
+		deth.src_qpn = to_be32(qp->number);
+		append(packet, &deth, sizeof(deth));
+		packet->src_qpn = 0;
+		packet->route = r->datagram.route;
+	}
+}
+
 /* BTH and extended headers of packet i. */
 static void build_headers(struct nic_qp *qp, const struct nic_request *r,
 			  uint32_t i, struct nic_packet *packet)
 {
-	uint8_t opcode = packet_opcode(r, i);
+	uint8_t opcode = packet_operation(r, i) | qp->service;
 	struct hw_pkt_op op = hw_pkt_op(opcode);
 	bool last = r->flags & HW_OPF_RESPONSE || i == r->packets - 1;
 	struct hw_bth_info bth = {
@@ -260,7 +281,8 @@ static void build_headers(struct nic_qp *qp, const struct nic_request *r,
 		.qpn = qp->remote_qpn,
 		.psn = hw_psn_add(r->first_psn, i),
 		.solicited = last && (r->fm_ce_se & HW_SOLICITED),
-		.ack_req = last || i % ACK_EVERY == ACK_EVERY - 1,
+		.ack_req =
+			qp->acked && (last || i % ACK_EVERY == ACK_EVERY - 1),
 	};
 	struct hw_bth raw;
 	struct hw_reth reth;
@@ -271,6 +293,8 @@ static void build_headers(struct nic_qp *qp, const struct nic_request *r,
 	packet->header_len = 0;
 	packet->src_qpn = qp->number;
 	append(packet, &raw, sizeof(raw));
+	if (qp->service != HW_PKT_RC)
+		append_service(qp, r, packet);
 	if (op.flags & HW_PKTF_RETH) {
 		/* A read that is resumed asks for the rest only. */
 		uint64_t skip = (uint64_t)i * qp->mtu;
@@ -281,53 +305,11 @@ static void build_headers(struct nic_qp *qp, const struct nic_request *r,
 	}
 	if (op.flags & (HW_PKTF_ATOMIC_ETH | HW_PKTF_MASKED_ETH))
 		append_atomic(packet, r, op.flags & HW_PKTF_MASKED_ETH);
-	if (op.flags & HW_PKTF_IMMDT) {
+	/* An immediate, or a key to invalidate: they look alike. */
+	if (op.flags & (HW_PKTF_IMMDT | HW_PKTF_IETH)) {
 		imm.imm = to_be32(r->imm);
 		append(packet, &imm, sizeof(imm));
 	}
-}
-
-/* The part [offset, +len) of the gather list. Returns an error syndrome. */
-static uint8_t gather(struct nic *nic, struct nic_qp *qp,
-		      const struct nic_request *r, uint32_t offset,
-		      struct nic_packet *packet)
-{
-	const struct nic_sge *sge = nic_request_sges(r);
-	uint32_t left = packet->payload_len, copied = 0, len;
-	bool by_reference = left > packet->body_bytes;
-	struct mkey_use use = {
-		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_READ};
-	const char *why;
-	void *memory;
-
-	for (; left; sge++) {
-		if (offset >= sge->len) {
-			offset -= sge->len;
-			continue;
-		}
-		len = sge->len - offset < left ? sge->len - offset : left;
-		use.va = sge->va + offset;
-		use.len = len;
-		use.key = sge->lkey;
-		memory = nic_mkey_translate(nic, &use, &why);
-		if (!memory)
-			return HW_SYND_LOCAL_PROT;
-		if (by_reference) {
-			struct nic_iov *iov = packet->body;
-
-			iov[packet->iov_count].addr = (uintptr_t)memory;
-			iov[packet->iov_count].len = len;
-			iov[packet->iov_count++].kind = NIC_MEM_HOST;
-		} else if (dma_copy((uint8_t *)packet->body + copied, memory,
-				    len)) {
-			nic->counters.dma_faults++;
-			return HW_SYND_LOCAL_PROT;
-		}
-		copied += len;
-		left -= len;
-		offset = 0;
-	}
-	return HW_SYND_NONE;
 }
 
 static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
@@ -341,11 +323,12 @@ static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
 	if ((r->flags & HW_OPF_RESPONSE) || !left)
 		return HW_SYND_NONE;
 	packet->payload_len = left < qp->mtu ? left : qp->mtu;
-	if (!r->inline_data)
-		return gather(nic, qp, r, offset, packet);
-	memcpy(packet->body, nic_request_inline(r) + offset,
-	       packet->payload_len);
-	return HW_SYND_NONE;
+	if (!qp->acked && packet->payload_len > packet->body_bytes) {
+		packet->body = packet->spare;
+		packet->body_bytes = packet->spare_bytes;
+	}
+	return nic_gather(nic, qp, r, offset, packet) ? HW_SYND_LOCAL_PROT
+						      : HW_SYND_NONE;
 }
 
 /* ------------------------------------------------------------- sending */
@@ -353,14 +336,12 @@ static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
 /* The QP cannot reach its peer: as a NIC whose packets vanish. */
 static void unreachable(struct nic *nic, struct nic_qp *qp)
 {
-	if (qp->peer_dead) {
-		nic_log(nic, NIC_LOG_ERROR, "QP 0x%x: its peer is gone",
-			qp->number);
-		nic_completer_fail(nic, qp, qp->sq.head, HW_SYND_RETRY_EXC);
-		return;
-	}
 	if (qp->ack_deadline != UINT64_MAX)
 		return;
+	if (qp->peer_dead) {
+		nic_qp_set_gone_timer(nic, qp);
+		return;
+	}
 	nic_log(nic, NIC_LOG_WARN,
 		"QP 0x%x: nobody answers to the address in its path%s",
 		qp->number,
@@ -371,11 +352,13 @@ static void unreachable(struct nic *nic, struct nic_qp *qp)
 }
 
 static int reserve(struct nic *nic, struct nic_qp *qp,
-		   struct nic_packet **packet)
+		   const struct nic_request *r, struct nic_packet **packet)
 {
 	int ret;
 
-	if (!nic->wire)
+	if (!qp->acked)
+		return nic_unacked_reserve(nic, qp, r, packet);
+	if (!nic->wire || qp->peer_dead)
 		return -EHOSTUNREACH;
 	if (!qp->peer_known && !nic_qp_resolve(nic, qp))
 		return -EHOSTUNREACH;
@@ -419,10 +402,12 @@ static enum sent send_packet(struct nic *nic, struct nic_qp *qp,
 {
 	struct nic_packet *packet;
 	uint8_t syndrome;
-	int ret = reserve(nic, qp, &packet);
+	int ret = reserve(nic, qp, r, &packet);
 
 	if (ret == -EAGAIN)
 		return SENT_LATER;
+	if (ret && !qp->acked)
+		return SENT; /* to nobody, and nobody will tell */
 	if (ret) {
 		unreachable(nic, qp);
 		return SENT_STOP;
@@ -443,7 +428,8 @@ static enum sent send_packet(struct nic *nic, struct nic_qp *qp,
 		  hw_psn_add(r->first_psn, i), packet->payload_len);
 	nic->wire->ops->commit(nic->wire, qp->peer, packet);
 	nic->counters.packets_out++;
-	if (!nic->wire->ops->lossless && qp->ack_deadline == UINT64_MAX)
+	if (!nic->wire->ops->lossless && qp->ack_deadline == UINT64_MAX &&
+	    qp->acked)
 		nic_qp_set_ack_timer(nic, qp);
 	return SENT;
 }
@@ -475,6 +461,12 @@ static enum sent send_request(struct nic *nic, struct nic_qp *qp,
 static bool local_request(struct nic *nic, struct nic_qp *qp,
 			  struct nic_request *r)
 {
+	/* Once: retransmission comes by again. */
+	if ((r->flags & HW_OPF_UMR) && !r->syndrome && !r->done) {
+		r->syndrome = nic_umr(nic, qp, r);
+		r->done = true;
+		qp->sq.stopped |= r->syndrome != HW_SYND_NONE;
+	}
 	qp->sq.tx = r->next;
 	nic_completer_run(nic, qp);
 	return qp->state == HW_QP_RTS;
@@ -487,10 +479,8 @@ bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
 	enum sent sent;
 	int blocked;
 
-	if (qp->peer_dead && sq->head) {
+	if (qp->peer_dead && sq->head) /* what is under way gets no answer */
 		unreachable(nic, qp);
-		return true;
-	}
 	while (*budget && !sq->rnr_wait && qp->state == HW_QP_RTS) {
 		if (!sq->tx)
 			sq->tx = next_request(nic, qp);
@@ -514,6 +504,8 @@ bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
 		if (sent != SENT)
 			return sent == SENT_LATER;
 		sq->tx = r->next;
+		if (!qp->acked)
+			nic_unacked_done(nic, qp, r);
 	}
 	return !sq->rnr_wait && qp->state == HW_QP_RTS;
 }

@@ -11,7 +11,6 @@
  *
  * Source: IBTA vol. 1, 9.7.4 (responder, table 55), 9.7.5.1; the order of
  * checks as in Linux rxe_resp.c.
- * Not modelled: memory windows, invalidation.
  * Thread: under the NIC's lock.
  */
 #include "emu/arrival.h"
@@ -28,6 +27,11 @@ static void decode(struct nic_arrival *a)
 	struct hw_reth reth;
 	be32 imm;
 
+	if (a->op.flags & HW_PKTF_XRCETH) {
+		memcpy(&imm, ext, sizeof(imm));
+		a->xrc_srqn = from_be32(imm) & 0xffffff;
+		ext += sizeof(imm);
+	}
 	if (a->op.flags & HW_PKTF_RETH) {
 		memcpy(&reth, ext, sizeof(reth));
 		a->va = hw_get_be64(reth.va);
@@ -43,7 +47,7 @@ static void decode(struct nic_arrival *a)
 		a->atomic.swap_add = hw_get_be64(eth.swap_add);
 		a->atomic.compare = hw_get_be64(eth.compare);
 		a->atomic.swap_mask = a->atomic.compare_mask = ~0ull;
-		if (a->bth.opcode == HW_PKT_FETCH_ADD)
+		if (hw_pkt_rc_opcode(a->bth.opcode) == HW_PKT_FETCH_ADD)
 			a->atomic.compare = 0; /* no field boundaries */
 	}
 	if (a->op.flags & HW_PKTF_MASKED_ETH) {
@@ -56,7 +60,8 @@ static void decode(struct nic_arrival *a)
 		a->atomic.swap_mask = hw_get_be64(m.swap_mask);
 		a->atomic.compare_mask = hw_get_be64(m.compare_mask);
 	}
-	if (a->op.flags & HW_PKTF_IMMDT) {
+	/* An immediate, or a key to invalidate: they look alike. */
+	if (a->op.flags & (HW_PKTF_IMMDT | HW_PKTF_IETH)) {
 		memcpy(&imm, ext, sizeof(imm));
 		a->imm = from_be32(imm);
 	}
@@ -69,6 +74,8 @@ enum nic_arrival_state nic_arrival_nak(struct nic_arrival *a, uint8_t syndrome,
 {
 	struct nic_responder *resp = &a->qp->resp;
 
+	if (!a->qp->acked)
+		return nic_arrival_drop(a, "it could not be carried out");
 	resp->nak = syndrome;
 	resp->ack_due = true;
 	resp->fatal = fatal;
@@ -82,6 +89,8 @@ enum nic_arrival_state nic_arrival_nak(struct nic_arrival *a, uint8_t syndrome,
 enum nic_arrival_state nic_arrival_refuse(struct nic_arrival *a,
 					  enum hw_nak code, const char *why)
 {
+	if (!a->qp->acked)
+		return nic_arrival_drop(a, why);
 	nic_log(a->nic, NIC_LOG_ERROR,
 		"QP 0x%x: %s packet psn %u, [0x%llx, +%u) rkey 0x%x: %s",
 		a->qp->number, a->op.name, a->bth.psn,
@@ -89,15 +98,15 @@ enum nic_arrival_state nic_arrival_refuse(struct nic_arrival *a,
 	return nic_arrival_nak(a, (uint8_t)(HW_AETH_NAK | code), true);
 }
 
-static void complete_recv(struct nic_arrival *a, struct hw_cqe_info *info)
+void nic_arrival_complete_recv(struct nic_arrival *a, struct hw_cqe_info *info)
 {
 	struct nic_qp *qp = a->qp;
 
 	info->qpn = qp->number;
-	info->user_index = qp->user_index;
+	info->user_index = nic_qp_recv_index(qp);
 	info->imm = a->imm;
 	info->solicited = a->bth.solicited;
-	if (!nic_cqe_post(a->nic, qp->cq_recv, info))
+	if (!nic_cqe_post(a->nic, nic_qp_recv_cq(qp), info))
 		nic_qp_fail(a->nic, qp, NIC_EVENT_QP_FATAL);
 }
 
@@ -114,7 +123,11 @@ enum nic_arrival_state nic_arrival_fail_recv(struct nic_arrival *a,
 		nic_block_put(&a->nic->pool, a->qp->resp.recv.block);
 		a->qp->resp.recv.taken = false;
 	}
-	complete_recv(a, &info);
+	nic_arrival_complete_recv(a, &info);
+	if (!a->qp->acked) {
+		nic_qp_set_state(a->nic, a->qp, HW_QP_ERR);
+		return DONE;
+	}
 	return nic_arrival_refuse(a, code, hw_syndrome_name(syndrome));
 }
 
@@ -136,6 +149,8 @@ static enum nic_arrival_state check_psn(struct nic_arrival *a)
 	struct nic_responder *resp = &a->qp->resp;
 	int32_t ahead = hw_psn_diff(a->bth.psn, resp->epsn);
 
+	if (!a->qp->acked)
+		return nic_arrival_check_unacked(a);
 	if (ahead < 0) {
 		duplicate(a);
 		return DONE;
@@ -164,6 +179,30 @@ static enum nic_arrival_state check_op_seq(struct nic_arrival *a)
 	return CHK_OP_VALID;
 }
 
+/* The XRC SRQ that the packet names must be in the queue pair's domain. */
+static enum nic_arrival_state check_xrc(struct nic_arrival *a)
+{
+	struct nic_rmp *srq = nic_rmp_get(a->nic, a->xrc_srqn);
+	struct nic_responder *resp = &a->qp->resp;
+
+	if (a->qp->sq.size)
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "an XRC initiator has no responder");
+	if (!srq || !srq->cq)
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "there is no such XRC SRQ");
+	if (srq->xrcd != hw_get(a->qp->qpc, HW_QPC_XRCD))
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "the XRC SRQ is in another domain");
+	if (resp->message && srq != resp->xrc_srq)
+		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
+					  "it names another XRC SRQ than the "
+					  "message's first packet");
+	resp->xrc_srq = srq;
+	a->qp->key_pd = srq->pd;
+	return CHK_LENGTH;
+}
+
 static enum nic_arrival_state check_op_valid(struct nic_arrival *a)
 {
 	uint8_t access = a->qp->access;
@@ -179,7 +218,7 @@ static enum nic_arrival_state check_op_valid(struct nic_arrival *a)
 	    !(access & NIC_ACCESS_REMOTE_ATOMIC))
 		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
 					  "qpc.rae is 0");
-	return CHK_LENGTH;
+	return a->qp->service == HW_PKT_XRC ? check_xrc(a) : CHK_LENGTH;
 }
 
 /* Is the payload as long as its place in the message asks for? */
@@ -202,9 +241,10 @@ static enum nic_arrival_state check_length(struct nic_arrival *a)
 		return nic_arrival_refuse(
 			a, HW_NAK_INVALID_REQ,
 			"the payload length does not fit the message");
-	if (a->len > 1u << NIC_LOG_MAX_MSG)
-		return nic_arrival_refuse(a, HW_NAK_INVALID_REQ,
-					  "the message is longer than 2^30");
+	if (a->len > a->qp->msg_max)
+		return nic_arrival_refuse(
+			a, HW_NAK_INVALID_REQ,
+			"the message is longer than 2^qpc.log_msg_max");
 	if (!(a->op.flags & HW_PKTF_ATOMIC))
 		return CHK_RESOURCE;
 	if (a->operand_bytes != 4 && a->operand_bytes != 8)
@@ -219,6 +259,10 @@ static enum nic_arrival_state check_length(struct nic_arrival *a)
 
 static enum nic_arrival_state receiver_not_ready(struct nic_arrival *a)
 {
+	if (!a->qp->acked) {
+		a->nic->counters.out_of_buffer++;
+		return nic_arrival_drop(a, "there is no receive WQE");
+	}
 	nic_arrival_nak(a, HW_AETH_RNR | a->qp->min_rnr_nak, false);
 	return DONE;
 }
@@ -249,18 +293,26 @@ static enum nic_arrival_state take_recv(struct nic_arrival *a)
 		return nic_arrival_refuse(
 			a, HW_NAK_REMOTE_OP,
 			"the receive queue is not mapped any more");
-	if (a->qp->rmp && !write_imm)
-		nic_rmp_taken(a->nic, a->qp->rmp);
+	if (nic_qp_srq(a->qp) && !write_imm)
+		nic_rmp_taken(a->nic, nic_qp_srq(a->qp));
 	return CHK_RKEY;
 }
 
 /* A write with immediate uses up a receive WQE without its buffers. */
 int nic_arrival_skip_recv(struct nic_arrival *a, uint16_t *wqe_counter)
 {
-	int ret = nic_rq_skip(a->nic, nic_qp_rq(a->qp), wqe_counter);
+	struct nic_recv *recv = &a->qp->resp.recv;
+	int ret;
 
-	if (!ret && a->qp->rmp)
-		nic_rmp_taken(a->nic, a->qp->rmp);
+	if (recv->taken) { /* UC: by a send that was abandoned */
+		*wqe_counter = recv->wqe_counter;
+		recv->taken = false;
+		nic_block_put(&a->nic->pool, recv->block);
+		return 0;
+	}
+	ret = nic_rq_skip(a->nic, nic_qp_rq(a->qp), wqe_counter);
+	if (!ret && nic_qp_srq(a->qp))
+		nic_rmp_taken(a->nic, nic_qp_srq(a->qp));
 	return ret;
 }
 
@@ -277,34 +329,70 @@ static enum nic_arrival_state check_resource(struct nic_arrival *a)
 	return CHK_RKEY;
 }
 
-static enum nic_arrival_state check_rkey(struct nic_arrival *a)
+bool nic_arrival_use(struct nic_arrival *a, struct mkey_use *use)
 {
-	struct mkey_use use = {.va = a->va,
-			       .len = a->len,
-			       .key = a->rkey,
-			       .pd = a->qp->pd,
-			       .qpn = a->qp->number,
-			       .access = MKEY_REMOTE_WRITE};
-	const char *why;
-
+	*use = (struct mkey_use){.pd = a->qp->key_pd,
+				 .qpn = a->qp->number,
+				 .access = MKEY_REMOTE_WRITE};
 	if (a->op.flags & HW_PKTF_READ)
-		use.access = MKEY_REMOTE_READ;
+		use->access = MKEY_REMOTE_READ;
 	if (a->op.flags & HW_PKTF_ATOMIC)
-		use.access = MKEY_ATOMIC;
+		use->access = MKEY_ATOMIC;
 	if (!(a->op.flags & HW_PKTF_RETH) && !(a->op.flags & HW_PKTF_ATOMIC)) {
 		if (!(a->op.flags & HW_PKTF_WRITE))
-			return EXECUTE; /* a send has no rkey */
+			return false; /* a send has no rkey */
 		/* The key may have gone since the message's first packet. */
-		a->va = use.va = a->qp->resp.va;
-		a->rkey = use.key = a->qp->resp.rkey;
+		a->va = a->qp->resp.va;
+		a->rkey = a->qp->resp.rkey;
 		a->len = a->packet->payload_len;
-		use.len = a->len;
 	}
-	if (!use.len)
-		return EXECUTE; /* IBTA C9-88: nothing to protect */
-	a->memory = nic_mkey_translate(a->nic, &use, &why);
-	return a->memory ? EXECUTE
-			 : nic_arrival_refuse(a, HW_NAK_REMOTE_ACCESS, why);
+	use->va = a->va;
+	use->key = a->rkey;
+	use->len = a->len;
+	return use->len; /* IBTA C9-88: of no bytes, nothing to protect */
+}
+
+/*
+ * The key refuses. A write with immediate has its receive WQE by then, and
+ * that completes as "local access" (IBTA vol. 1, 11.6.2: protection of the
+ * data buffer of such a write).
+ */
+static enum nic_arrival_state refuse_access(struct nic_arrival *a,
+					    const char *why)
+{
+	uint16_t wqe_counter;
+
+	if (!(a->op.flags & HW_PKTF_WRITE) || !(a->op.flags & HW_PKTF_IMMDT) ||
+	    nic_arrival_skip_recv(a, &wqe_counter))
+		return nic_arrival_refuse(a, HW_NAK_REMOTE_ACCESS, why);
+	nic_log(a->nic, NIC_LOG_ERROR, "QP 0x%x: rkey 0x%x: %s", a->qp->number,
+		a->rkey, why);
+	return nic_arrival_fail_recv(a, wqe_counter, HW_SYND_LOCAL_ACCESS,
+				     HW_NAK_REMOTE_ACCESS);
+}
+
+/* Behind a key that is not the usual one. */
+static enum nic_arrival_state check_pieces(struct nic_arrival *a,
+					   const struct mkey_use *use)
+{
+	const char *why;
+
+	a->memory = nic_mkey_piece(a->nic, use, &a->memory_len, &why);
+	if (a->memory &&
+	    (a->memory_len == use->len || nic_mkey_check(a->nic, use, &why)))
+		return EXECUTE;
+	return refuse_access(a, why);
+}
+
+static enum nic_arrival_state check_rkey(struct nic_arrival *a)
+{
+	struct mkey_use use;
+
+	if (!nic_arrival_use(a, &use))
+		return EXECUTE;
+	a->memory = nic_mkey_direct(a->nic, &use);
+	a->memory_len = use.len;
+	return a->memory ? EXECUTE : check_pieces(a, &use);
 }
 
 /* ----------------------------------------------------------- completion */
@@ -313,6 +401,8 @@ static uint8_t recv_opcode(const struct nic_arrival *a)
 {
 	if (a->op.flags & HW_PKTF_WRITE)
 		return HW_CQE_RESP_WR_IMM;
+	if (a->op.flags & HW_PKTF_IETH)
+		return HW_CQE_RESP_SEND_INV;
 	return a->op.flags & HW_PKTF_IMMDT ? HW_CQE_RESP_SEND_IMM
 					   : HW_CQE_RESP_SEND;
 }
@@ -323,7 +413,7 @@ static void finish_message(struct nic_arrival *a)
 	struct nic_recv *recv = &resp->recv;
 	struct hw_cqe_info info = {.opcode = recv_opcode(a)};
 
-	if (recv->taken) {
+	if (a->op.flags & HW_PKTF_SEND) {
 		info.wqe_counter = recv->wqe_counter;
 		info.byte_cnt = recv->offset;
 		recv->taken = false;
@@ -337,7 +427,7 @@ static void finish_message(struct nic_arrival *a)
 	} else {
 		return;
 	}
-	complete_recv(a, &info);
+	nic_arrival_complete_recv(a, &info);
 }
 
 static enum nic_arrival_state complete(struct nic_arrival *a)
@@ -348,10 +438,10 @@ static enum nic_arrival_state complete(struct nic_arrival *a)
 	if (a->op.flags & HW_PKTF_READ)
 		packets = resp->rd[(resp->rd_pi - 1) & (resp->rd_size - 1u)]
 				  .packets;
-	resp->epsn = hw_psn_add(resp->epsn, packets);
+	resp->epsn = hw_psn_add(a->bth.psn, packets);
 	/* Before the receive CQE: if the CQ has no room for it, this QP goes
 	 * to ERR, and then it owes an answer that will not come. */
-	if (a->bth.ack_req &&
+	if (a->bth.ack_req && a->qp->acked &&
 	    !(a->op.flags & (HW_PKTF_READ | HW_PKTF_ATOMIC))) {
 		resp->ack_due = true;
 		nic_qp_ready(a->nic, a->qp);
@@ -375,7 +465,7 @@ static enum nic_arrival_state complete(struct nic_arrival *a)
 static const char *not_for(struct nic *nic, struct nic_qp *qp,
 			   const struct nic_packet *packet)
 {
-	if (qp->state != HW_QP_RTR && qp->state != HW_QP_RTS)
+	if (!nic_qp_receives(qp->state))
 		return "the queue pair is not in RTR or RTS";
 	if (packet->src_qpn && packet->src_qpn != qp->remote_qpn)
 		return "the queue pair is connected to another one";
@@ -412,9 +502,14 @@ static enum nic_arrival_state step(struct nic_arrival *a,
 }
 
 void nic_responder_input(struct nic *nic, struct nic_qp *qp,
-			 const struct nic_packet *packet)
+			 const struct nic_packet *packet,
+			 const struct nic_head *head)
 {
-	struct nic_arrival a = {.nic = nic, .qp = qp, .packet = packet};
+	struct nic_arrival a = {.nic = nic,
+				.qp = qp,
+				.packet = packet,
+				.bth = head->bth,
+				.op = head->op};
 	const char *why = not_for(nic, qp, packet);
 	enum nic_arrival_state state = CHK_PSN;
 
@@ -424,8 +519,6 @@ void nic_responder_input(struct nic *nic, struct nic_qp *qp,
 	}
 	if (qp->resp.fatal)
 		return; /* the NAK that is due answers this one too */
-	a.bth = nic_packet_bth(packet);
-	a.op = hw_pkt_op(a.bth.opcode);
 	decode(&a);
 	NIC_TRACE(nic, resp_recv, qp->number, 0, a.bth.opcode, a.bth.psn,
 		  packet->payload_len);

@@ -34,11 +34,12 @@ struct nic_responder {
 	bool fatal;    /* go to ERR once the NAK is out */
 	bool established;
 	struct nic_recv recv;
-	/* Responses, a ring: rd_next is sent next, rd_offset packets of it
-	 * are out, the first of them was packet rd_start. What is before
-	 * rd_new was answered once and is sent again for a duplicate. */
+	struct nic_rmp *xrc_srq; /* XRC: the latest packet's */
+	/* Responses, a ring: rd_next is sent next, from packet rd_offset on.
+	 * What is before rd_new was answered once and is sent again for a
+	 * duplicate. */
 	struct nic_response *rd;
-	uint32_t rd_pi, rd_next, rd_new, rd_offset, rd_start;
+	uint32_t rd_pi, rd_next, rd_new, rd_offset;
 	uint16_t rd_size;
 };
 

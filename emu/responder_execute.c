@@ -33,27 +33,65 @@ static enum nic_arrival_state move_failed(struct nic_arrival *a, int ret)
 				  "the memory is not mapped any more");
 }
 
-static enum nic_arrival_state execute_write(struct nic_arrival *a)
+/* The packet's payload to where its key says. */
+static int write_payload(struct nic_arrival *a)
 {
-	struct nic_responder *resp = &a->qp->resp;
 	struct nic_mem dst = {.addr = a->memory,
 			      .len = a->packet->payload_len,
 			      .kind = NIC_MEM_HOST};
-	int ret = 0;
+	struct mkey_use use;
+
+	if (!dst.len)
+		return 0;
+	if (dst.len <= a->memory_len)
+		return a->nic->wire->ops->pull(a->nic->wire, a->packet, 0,
+					       &dst);
+	nic_arrival_use(a, &use);
+	use.len = dst.len;
+	return nic_scatter_range(a->nic, use, a->packet, 0);
+}
+
+static enum nic_arrival_state execute_write(struct nic_arrival *a)
+{
+	struct nic_responder *resp = &a->qp->resp;
+	uint32_t len = a->packet->payload_len;
+	int ret;
 
 	if (a->op.flags & HW_PKTF_FIRST) {
 		resp->va = a->va;
 		resp->rkey = a->rkey;
 		resp->left = a->len;
 	}
-	if (dst.len)
-		ret = a->nic->wire->ops->pull(a->nic->wire, a->packet, 0, &dst);
+	ret = write_payload(a);
+	if (ret == -EACCES)
+		return nic_arrival_refuse(a, HW_NAK_REMOTE_ACCESS,
+					  "a key behind the key refuses");
 	if (ret)
 		return move_failed(a, ret);
-	NIC_TRACE(a->nic, resp_write, a->qp->number, 0, resp->va, dst.len);
-	resp->va += dst.len;
-	resp->left -= (uint32_t)dst.len;
+	NIC_TRACE(a->nic, resp_write, a->qp->number, 0, resp->va, len);
+	resp->va += len;
+	resp->left -= len;
 	return COMPLETE;
+}
+
+/*
+ * Send with invalidate: the key goes before the message completes. IBTA lets
+ * the responder end without a word if it cannot (class J); a ConnectX refuses
+ * the request, so that its peer learns of it.
+ */
+static enum nic_arrival_state invalidate(struct nic_arrival *a)
+{
+	const char *why;
+
+	a->rkey = a->imm;
+	why = nic_mkey_invalidate(a->nic, a->rkey, a->qp->pd, a->qp->number);
+	if (!why)
+		return COMPLETE;
+	nic_log(a->nic, NIC_LOG_ERROR, "QP 0x%x: invalidation of rkey 0x%x: %s",
+		a->qp->number, a->rkey, why);
+	return nic_arrival_fail_recv(a, a->qp->resp.recv.wqe_counter,
+				     HW_SYND_REMOTE_INVAL_REQ,
+				     HW_NAK_REMOTE_ACCESS);
 }
 
 static enum nic_arrival_state execute_send(struct nic_arrival *a)
@@ -61,15 +99,20 @@ static enum nic_arrival_state execute_send(struct nic_arrival *a)
 	struct nic_recv *recv = &a->qp->resp.recv;
 	int ret;
 
+	if (a->packet->payload_len > a->qp->msg_max - recv->offset)
+		return nic_arrival_refuse(
+			a, HW_NAK_INVALID_REQ,
+			"the message is longer than 2^qpc.log_msg_max");
 	if (a->packet->payload_len > recv->total_len - recv->offset)
 		return nic_arrival_fail_recv(a, recv->wqe_counter,
 					     HW_SYND_LOCAL_LENGTH,
 					     HW_NAK_INVALID_REQ);
 	ret = nic_scatter(a->nic, a->qp, recv->block->sge, recv->offset,
 			  a->packet);
-	if (!ret)
-		recv->offset += a->packet->payload_len;
-	return ret ? move_failed(a, ret) : COMPLETE;
+	if (ret)
+		return move_failed(a, ret);
+	recv->offset += a->packet->payload_len;
+	return a->op.flags & HW_PKTF_IETH ? invalidate(a) : COMPLETE;
 }
 
 static struct nic_response *add_response(struct nic_arrival *a)
@@ -81,7 +124,7 @@ static struct nic_response *add_response(struct nic_arrival *a)
 	 * asks for a new one has it. */
 	if (resp->rd_pi - resp->rd_next == resp->rd_size) {
 		resp->rd_next++;
-		resp->rd_offset = resp->rd_start = 0;
+		resp->rd_offset = 0;
 	}
 	rd = &resp->rd[resp->rd_pi++ & (resp->rd_size - 1u)];
 	memset(rd, 0, sizeof(*rd));
@@ -96,9 +139,10 @@ static struct nic_response *add_response(struct nic_arrival *a)
 
 static enum nic_arrival_state execute_atomic(struct nic_arrival *a)
 {
+	uint8_t opcode = hw_pkt_rc_opcode(a->bth.opcode);
 	struct dma_atomic op = {
-		.compare_swap = a->bth.opcode == HW_PKT_CMP_SWAP ||
-				a->bth.opcode == HW_PKT_MASKED_CS,
+		.compare_swap =
+			opcode == HW_PKT_CMP_SWAP || opcode == HW_PKT_MASKED_CS,
 		.operand = a->atomic.swap_add,
 		.compare = a->atomic.compare,
 		.swap_mask = a->atomic.swap_mask,
@@ -107,6 +151,10 @@ static enum nic_arrival_state execute_atomic(struct nic_arrival *a)
 	struct nic_response *rd;
 	uint64_t original;
 
+	if (a->memory_len < a->operand_bytes)
+		return nic_arrival_refuse(
+			a, HW_NAK_INVALID_REQ,
+			"the memory behind an atomic is not in one piece");
 	if ((uintptr_t)a->memory % a->operand_bytes)
 		return nic_arrival_refuse(
 			a, HW_NAK_INVALID_REQ,

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #include "emu/core.h"
-#include "emu/dma.h"
 
 void nic_responder_reset(struct nic *nic, struct nic_qp *qp)
 {
@@ -36,7 +35,7 @@ static void set_headers(struct nic_qp *qp, uint8_t opcode, uint32_t psn,
 			uint8_t syndrome, struct nic_packet *packet)
 {
 	struct hw_bth_info bth = {
-		.opcode = opcode,
+		.opcode = opcode | qp->service,
 		.pkey = HW_PKEY_DEFAULT,
 		.qpn = qp->remote_qpn,
 		.psn = psn,
@@ -78,7 +77,7 @@ static void commit(struct nic *nic, struct nic_qp *qp,
 static void next_response(struct nic_responder *resp)
 {
 	resp->rd_next++;
-	resp->rd_offset = resp->rd_start = 0;
+	resp->rd_offset = 0;
 	if ((int32_t)(resp->rd_next - resp->rd_new) > 0)
 		resp->rd_new = resp->rd_next;
 }
@@ -106,7 +105,7 @@ void nic_responder_repeat(struct nic_qp *qp, uint32_t psn)
 	    (!ahead && offset >= (int32_t)resp->rd_offset))
 		return;
 	resp->rd_next = index;
-	resp->rd_offset = resp->rd_start = (uint32_t)offset;
+	resp->rd_offset = (uint32_t)offset;
 }
 
 /* What the peer asked for is not there any more. */
@@ -131,6 +130,16 @@ static void late_refusal(struct nic *nic, struct nic_qp *qp,
 	resp->rd_next = resp->rd_pi;
 }
 
+/* An XRC read was checked with the PD of its SRQ; by now another one may be
+ * in use. */
+static uint32_t read_pd(struct nic *nic, const struct nic_qp *qp,
+			const struct nic_response *rd)
+{
+	const struct nic_mkey *key = nic_mkey_get(nic, rd->rkey >> 8);
+
+	return qp->service == HW_PKT_XRC && key ? key->pd : qp->key_pd;
+}
+
 /* Fill in the read data of the current packet. False: refused. */
 static bool read_payload(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_response *rd,
@@ -141,39 +150,32 @@ static bool read_payload(struct nic *nic, struct nic_qp *qp,
 	struct mkey_use use = {.va = rd->va + offset,
 			       .len = left < qp->mtu ? left : qp->mtu,
 			       .key = rd->rkey,
-			       .pd = qp->pd,
+			       .pd = read_pd(nic, qp, rd),
 			       .qpn = qp->number,
 			       .access = MKEY_REMOTE_READ};
-	struct nic_iov *iov = packet->body;
 	const char *why;
-	void *memory;
+	int ret;
 
 	if (!use.len)
 		return true;
-	memory = nic_mkey_translate(nic, &use, &why);
-	if (!memory) {
-		late_refusal(nic, qp, rd, HW_NAK_REMOTE_ACCESS, why);
-		return false;
-	}
-	packet->payload_len = (uint32_t)use.len;
-	if (use.len > packet->body_bytes) {
-		iov->addr = (uintptr_t)memory;
-		iov->len = (uint32_t)use.len;
-		iov->kind = NIC_MEM_HOST;
-		packet->iov_count = 1;
-	} else if (dma_copy(packet->body, memory, use.len)) {
-		nic->counters.dma_faults++;
-		late_refusal(nic, qp, rd, HW_NAK_REMOTE_OP,
-			     "the memory is not mapped any more");
-		return false;
-	}
-	return true;
+	ret = nic_gather_range(nic, &use, packet, &why);
+	if (!ret)
+		return true;
+	late_refusal(nic, qp, rd,
+		     ret == -EACCES ? HW_NAK_REMOTE_ACCESS : HW_NAK_REMOTE_OP,
+		     why);
+	return false;
 }
 
+/*
+ * By the place in the whole response, also when a duplicate asks for the rest
+ * of it only: Linux rxe takes no FIRST in the middle (rxe_comp.c), and sends
+ * none; the specification lets a requester count packets by their PSN.
+ */
 static uint8_t read_opcode(const struct nic_responder *resp,
 			   const struct nic_response *rd)
 {
-	bool first = resp->rd_offset == resp->rd_start;
+	bool first = !resp->rd_offset;
 	bool last = resp->rd_offset == rd->packets - 1u;
 
 	if (first)

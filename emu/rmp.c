@@ -98,7 +98,7 @@ int nic_rq_take(struct nic *nic, struct nic_rq *rq, struct nic_recv *recv)
 {
 	uint32_t slot = rq->linked ? rq->next_slot : rq->ci;
 	uint32_t bytes = 1u << rq->log_stride;
-	uint32_t skip = rq->linked ? sizeof(struct hw_wqe_srq_next) : 0;
+	uint32_t skip = rq->headed ? sizeof(struct hw_wqe_srq_next) : 0;
 	int ret = nic_rq_peek(nic, rq);
 
 	if (ret)
@@ -133,6 +133,12 @@ void nic_rmp_taken(struct nic *nic, struct nic_rmp *rmp)
 	nic_event(nic, NIC_EVENT_SRQ_LIMIT, rmp->number, 0);
 }
 
+void nic_rmp_arm(struct nic *nic, struct nic_rmp *rmp, uint16_t limit)
+{
+	rmp->limit = limit;
+	nic_rmp_taken(nic, rmp);
+}
+
 struct nic_rmp *nic_rmp_get(struct nic *nic, uint32_t number)
 {
 	return nic_table_get(&nic->rmps, number);
@@ -140,6 +146,8 @@ struct nic_rmp *nic_rmp_get(struct nic *nic, uint32_t number)
 
 void nic_rmp_destroy(struct nic *nic, struct nic_rmp *rmp)
 {
+	if (rmp->cq)
+		rmp->cq->users--;
 	rmp->wq_umem->users--;
 	rmp->dbr_umem->users--;
 	nic_table_remove(&nic->rmps, rmp->number);

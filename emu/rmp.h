@@ -5,6 +5,7 @@
 #ifndef EMU_RMP_H
 #define EMU_RMP_H
 
+#include "emu/cq.h"
 #include "emu/mem.h"
 #include "emu/request.h"
 #include "hw/cmd_rmp.h"
@@ -17,7 +18,8 @@ struct nic_rq {
 	uint32_t mask;	     /* slots - 1 */
 	uint16_t next_slot;  /* linked list: the slot to take */
 	uint8_t log_stride;  /* bytes */
-	bool linked;	     /* slots start with a next segment */
+	bool linked;	     /* slots name their successor */
+	bool headed;	     /* slots start with a next segment */
 	bool present;	     /* false: zero-size queue */
 };
 
@@ -28,7 +30,11 @@ struct nic_rmp {
 	uint32_t pd;
 	uint32_t users;
 	uint16_t limit; /* lwm: event when fewer are left; 0: none */
-	uint8_t rmpc[0xf0];
+	/* An XRC SRQ: one that packets name, in a domain, with a CQ. */
+	struct nic_cq *cq; /* NULL: it is none, but an RMP */
+	uint32_t xrcd;
+	uint32_t user_index;
+	uint8_t context[0xf0]; /* rmpc or xrc_srqc, as created */
 };
 
 /* A receive WQE in use by the message that is arriving. */
@@ -52,6 +58,9 @@ int nic_rq_peek(struct nic *nic, struct nic_rq *rq);
 
 /* Take one only to flush it. Returns 0 and its index, or as nic_rq_take. */
 int nic_rq_skip(struct nic *nic, struct nic_rq *rq, uint16_t *wqe_counter);
+
+/* Tell when fewer than limit WQEs are left, once; at once if that is so now. */
+void nic_rmp_arm(struct nic *nic, struct nic_rmp *rmp, uint16_t limit);
 
 /* A receive WQE was taken: tell when the limit is crossed. */
 void nic_rmp_taken(struct nic *nic, struct nic_rmp *rmp);

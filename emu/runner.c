@@ -188,6 +188,15 @@ static void watch_fds(struct nic_runner *runner)
 	runner->fd_count = count;
 }
 
+/* Do threads of the client serve every NIC, so that none needs this one? */
+static bool all_lent(const struct nic_runner *runner, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < runner->count; i++)
+		if (!nic_is_lent(runner->nics[i], now_ns))
+			return false;
+	return runner->count != 0;
+}
+
 static uint64_t doorbell_interval_ns(const struct nic_runner *runner,
 				     uint64_t now_ns)
 {
@@ -219,10 +228,13 @@ static uint64_t sleep_until(struct nic_runner *runner, uint64_t now_ns)
 }
 
 /* Sets the alarm, which also forgets an old one. Returns false if it is due. */
-static bool set_alarm(struct nic_runner *runner, uint64_t now_ns)
+static bool set_alarm(struct nic_runner *runner, uint64_t now_ns, bool lent)
 {
 	uint64_t until = sleep_until(runner, now_ns);
 	struct itimerspec alarm = {{0}, {0}};
+
+	if (lent && until > now_ns + NIC_LENT_NS)
+		until = now_ns + NIC_LENT_NS;
 
 	if (until <= now_ns)
 		return false;
@@ -255,21 +267,27 @@ static bool look(struct nic_runner *runner, uint64_t now_ns)
 /* Returns when there is work, or when it was woken for whatever reason. */
 static void sleep_until_woken(struct nic_runner *runner)
 {
+	bool asleep = false, lent;
 	uint64_t now_ns = 0;
 
 	watch_fds(runner);
-	set_asleep(runner, true);
 	runner->woken = false;
 	while (!runner->woken) {
 		now_ns = nic_runner_now_ns();
+		lent = all_lent(runner, now_ns);
+		if (asleep == lent) {
+			asleep = !lent;
+			set_asleep(runner, asleep);
+		}
 		if (look(runner, now_ns)) {
 			runner->worked_ns = now_ns;
 			break;
 		}
-		if (set_alarm(runner, now_ns))
+		if (set_alarm(runner, now_ns, lent))
 			ev_run(runner->loop, EVRUN_ONCE);
 	}
-	set_asleep(runner, false);
+	if (asleep)
+		set_asleep(runner, false);
 }
 
 static void relax(unsigned idle_rounds)
@@ -299,7 +317,8 @@ static void *run(void *arg)
 			runner->worked_ns = now_ns;
 			idle_rounds = 0;
 		} else if (now_ns - runner->worked_ns <
-			   runner->config.spin_ns) {
+				   runner->config.spin_ns &&
+			   !all_lent(runner, now_ns)) {
 			relax(++idle_rounds);
 		} else {
 			sleep_until_woken(runner);
@@ -477,6 +496,7 @@ void nic_runner_stop(struct nic_runner *runner)
 {
 	if (!runner)
 		return;
-	nic_runner_halt(runner);
+	if (!runner->stop)
+		nic_runner_halt(runner);
 	free_runner(runner);
 }

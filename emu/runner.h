@@ -8,6 +8,8 @@
  * some queue pair could be rung by a plain store that wakes nobody, it looks
  * whenever a sixteenth of the time since the last work has passed, 50 us at
  * least and doorbell_poll_ns at most. An idle NIC never keeps a core busy.
+ * While threads of the client step a NIC (nic_lend), it rests, and looks every
+ * NIC_LENT_NS whether they still do.
  */
 #ifndef EMU_RUNNER_H
 #define EMU_RUNNER_H
@@ -52,8 +54,8 @@ void nic_runner_wake(void *runner);
 
 /*
  * End the thread and keep the runner, so that nic_runner_wake() stays allowed:
- * for the end of a process whose other threads go on. Nothing else is allowed
- * afterwards.
+ * for the end of a process whose other threads go on. Only nic_runner_stop() is
+ * allowed besides.
  */
 void nic_runner_halt(struct nic_runner *runner);
 

@@ -38,6 +38,15 @@ struct nic_iov {
 	uint32_t kind; /* enum nic_mem_kind */
 };
 
+/* What a UD packet's route says; a link's headers carry it. */
+struct wire_route {
+	uint32_t tclass_flow; /* traffic class[27:20] | flow label[19:0] */
+	uint8_t hop_limit;
+	uint8_t sl;
+	uint8_t global; /* there is a route header */
+	uint8_t rsvd7;
+};
+
 struct nic_packet {
 	uint8_t header[HW_PKT_HDR_MAX];
 	uint16_t header_len;
@@ -47,6 +56,11 @@ struct nic_packet {
 	uint32_t peer;	     /* input: who sent it, as resolve() would say */
 	void *body;	     /* payload bytes, or struct nic_iov[iov_count] */
 	uint32_t body_bytes; /* room in body */
+	/* More room than body has, or NULL: what no acknowledgement comes for
+	 * must travel by value, see wire_ops.copied. */
+	void *spare;
+	uint32_t spare_bytes;
+	struct wire_route route; /* UD only, else undefined */
 };
 
 /* Where a QP's packets go, from the address path of its context. */
@@ -68,6 +82,9 @@ struct wire_ops {
 	bool lossless;
 	/* Payload bytes in a full packet; 0: the MTU of the QP's context. */
 	uint32_t mtu;
+	/* The most payload that body or spare hold: a full packet of UC. 0: as
+	 * much as mtu says. 4096 at least, for UD. */
+	uint32_t copied;
 
 	/*
 	 * Guarantees: *peer names the NIC at path for the calls below, until
@@ -85,12 +102,23 @@ struct wire_ops {
 		       struct nic_packet **packet);
 
 	/*
+	 * Give a reserved packet a body with room for so many bytes of
+	 * payload, at most the MTU. Returns 0 or -ENOMEM. A wire whose packets
+	 * have that room anyway needs none.
+	 */
+	int (*enlarge)(struct nic_packet *packet, uint32_t bytes);
+
+	/*
 	 * Requires: header, payload and src_qpn are filled in. Pieces of
 	 * memory stay valid until the packet is acknowledged. header_len 0
 	 * takes the reservation back: nothing is delivered.
 	 */
 	void (*commit)(struct wire *wire, uint32_t peer,
 		       struct nic_packet *packet);
+
+	/* Guarantees: who sent a packet, for the receiver of a datagram. */
+	void (*address)(struct wire *wire, uint32_t peer,
+			struct wire_address *address);
 
 	/*
 	 * Deliver up to budget packets through nic_input(), and report peers

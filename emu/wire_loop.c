@@ -28,6 +28,7 @@ enum {
 	CELLS = 128,	      /* packets in an inbox */
 	POLL_BYTES = 1 << 20, /* payload taken in one poll */
 	LOOP_MTU = 1 << 20,
+	SPARE_BYTES = 4096, /* a datagram, or a piece of an UC message */
 };
 
 struct cell {
@@ -40,6 +41,7 @@ struct inbox {
 	struct nic *nic;  /* NULL: gone */
 	unsigned readers; /* of its client's memory, right now */
 	struct cell *cells;
+	uint8_t *spares; /* SPARE_BYTES for each cell, rarely touched */
 	uint64_t gid_guid;
 	uint32_t head __attribute__((aligned(64))); /* written by senders */
 	uint32_t tail __attribute__((aligned(64))); /* by the receiver */
@@ -108,12 +110,37 @@ static void inbox_enter(struct inbox *inbox)
 		sched_yield();
 }
 
+/* As it was made. */
+static void reset_body(struct cell *cell)
+{
+	struct nic_packet *packet = &cell->packet;
+
+	if (packet->body != cell->body && packet->body != packet->spare)
+		free(packet->body);
+	cell->packet.body = cell->body;
+	cell->packet.body_bytes = WIRE_BODY_BYTES;
+}
+
+/* The receiver reads it before it gives the cell back; until that is used
+ * again the memory stays. */
+static int loop_enlarge(struct nic_packet *packet, uint32_t bytes)
+{
+	void *body = malloc(bytes);
+
+	if (!body)
+		return -ENOMEM;
+	packet->body = body;
+	packet->body_bytes = bytes;
+	return 0;
+}
+
 /* On success the inbox is ours until commit. */
 static int loop_reserve(struct wire *wire, uint32_t peer,
 			struct nic_packet **packet)
 {
 	struct inbox *inbox = loop_of(wire)->fabric->inboxes[peer];
 	int ret = -EHOSTUNREACH;
+	struct cell *cell;
 
 	if (!inbox_try(inbox))
 		return -EAGAIN;
@@ -124,7 +151,9 @@ static int loop_reserve(struct wire *wire, uint32_t peer,
 	if (inbox->head - __atomic_load_n(&inbox->tail, __ATOMIC_ACQUIRE) ==
 	    CELLS)
 		goto leave;
-	*packet = &inbox->cells[inbox->head % CELLS].packet;
+	cell = &inbox->cells[inbox->head % CELLS];
+	reset_body(cell);
+	*packet = &cell->packet;
 	return 0;
 leave:
 	inbox_leave(inbox);
@@ -146,6 +175,23 @@ static void loop_commit(struct wire *wire, uint32_t peer,
 			nic_wake(inbox->nic);
 	}
 	inbox_leave(inbox);
+}
+
+static void address_of(const struct wire_loop_fabric *fabric, uint32_t peer,
+		       struct wire_address *address)
+{
+	static const uint8_t prefix[8] = {0xfe, 0x80};
+
+	address->lid = (uint16_t)(peer + 1);
+	memcpy(address->gid, prefix, sizeof(prefix));
+	memcpy(address->gid + 8, &fabric->inboxes[peer]->gid_guid, 8);
+	memcpy(address->mac, address->gid + 10, sizeof(address->mac));
+}
+
+static void loop_address(struct wire *wire, uint32_t peer,
+			 struct wire_address *address)
+{
+	address_of(loop_of(wire)->fabric, peer, address);
 }
 
 /* -------------------------------------------------------------- receive */
@@ -271,15 +317,25 @@ static void wake_all(struct wire_loop_fabric *fabric)
 	}
 }
 
+static void free_cells(struct inbox *inbox)
+{
+	free(inbox->cells);
+	free(inbox->spares);
+	inbox->cells = NULL;
+	inbox->spares = NULL;
+}
+
 static void loop_detach(struct wire *wire)
 {
 	struct wire_loop *loop = loop_of(wire);
 	struct inbox *inbox = loop->inbox;
+	unsigned i;
 
 	inbox_enter(inbox);
 	__atomic_store_n(&inbox->nic, NULL, __ATOMIC_SEQ_CST);
-	free(inbox->cells);
-	inbox->cells = NULL;
+	for (i = 0; i < CELLS; i++)
+		reset_body(&inbox->cells[i]);
+	free_cells(inbox);
 	inbox_leave(inbox);
 	/* The client's memory is its own again when nic_destroy() returns. */
 	while (__atomic_load_n(&inbox->readers, __ATOMIC_SEQ_CST))
@@ -294,8 +350,11 @@ static const struct wire_ops loop_ops = {
 	.name = "loop",
 	.lossless = true,
 	.mtu = LOOP_MTU,
+	.copied = SPARE_BYTES,
 	.resolve = loop_resolve,
+	.address = loop_address,
 	.reserve = loop_reserve,
+	.enlarge = loop_enlarge,
 	.commit = loop_commit,
 	.poll = loop_poll,
 	.pull = loop_pull,
@@ -311,13 +370,18 @@ static struct inbox *inbox_create(struct nic *nic)
 		return NULL;
 	memset(inbox, 0, sizeof(*inbox));
 	inbox->cells = calloc(CELLS, sizeof(*inbox->cells));
-	if (!inbox->cells) {
+	inbox->spares = calloc(CELLS, SPARE_BYTES);
+	if (!inbox->cells || !inbox->spares) {
+		free_cells(inbox);
 		free(inbox);
 		return NULL;
 	}
 	for (i = 0; i < CELLS; i++) {
 		inbox->cells[i].packet.body = inbox->cells[i].body;
-		inbox->cells[i].packet.body_bytes = WIRE_BODY_BYTES;
+		inbox->cells[i].packet.spare =
+			inbox->spares + (size_t)i * SPARE_BYTES;
+		inbox->cells[i].packet.spare_bytes = SPARE_BYTES;
+		reset_body(&inbox->cells[i]);
 	}
 	inbox->nic = nic;
 	return inbox;
@@ -328,7 +392,6 @@ static int enlist(struct wire_loop *loop, uint64_t guid)
 {
 	struct wire_loop_fabric *fabric = loop->fabric;
 	struct wire_address *address = &loop->wire.address;
-	static const uint8_t prefix[8] = {0xfe, 0x80};
 	uint64_t be;
 
 	pthread_mutex_lock(&fabric->lock);
@@ -338,11 +401,9 @@ static int enlist(struct wire_loop *loop, uint64_t guid)
 	}
 	address->lid = (uint16_t)(fabric->count + 1);
 	be = to_be64(guid ? guid : 0x5eed000000000000ull + address->lid).raw;
-	memcpy(address->gid, prefix, sizeof(prefix));
-	memcpy(address->gid + 8, &be, sizeof(be));
-	memcpy(address->mac, address->gid + 10, sizeof(address->mac));
 	loop->inbox->gid_guid = be;
 	fabric->inboxes[fabric->count] = loop->inbox;
+	address_of(fabric, fabric->count, address);
 	__atomic_store_n(&fabric->count, fabric->count + 1, __ATOMIC_RELEASE);
 	fabric->users++;
 	pthread_mutex_unlock(&fabric->lock);
@@ -370,7 +431,7 @@ int wire_loop_attach(struct wire_loop_fabric *fabric, struct nic *nic)
 	return ret;
 
 out_inbox:
-	free(loop->inbox->cells);
+	free_cells(loop->inbox);
 	free(loop->inbox);
 out_loop:
 	free(loop);

@@ -153,8 +153,30 @@ static void commit(struct wire *wire, uint32_t number,
 	record->src_qpn = packet->src_qpn;
 	record->header_len = packet->header_len;
 	memcpy(record->header, packet->header, sizeof(record->header));
+	record->route = packet->route;
 	shm_ring_publish(&peer->out, packet->payload_len);
 	shm_peer_wake(peer);
+}
+
+static void set_address(const struct shm_nic_id *id,
+			struct wire_address *address)
+{
+	const uint8_t *guid = id->gid + 8;
+
+	address->lid = id->lid;
+	memcpy(address->gid, id->gid, sizeof(address->gid));
+	/* Unicast and locally administered. */
+	address->mac[0] = (uint8_t)((guid[0] & 0xfc) | 2);
+	address->mac[1] = guid[1];
+	memcpy(&address->mac[2], &guid[4], 4);
+}
+
+static void address_of(struct wire *wire, uint32_t number,
+		       struct wire_address *address)
+{
+	struct wire_shm *shm = (struct wire_shm *)wire;
+
+	set_address(&shm->peers[number]->ref.id, address);
 }
 
 static int pull(struct wire *wire, const struct nic_packet *packet,
@@ -237,6 +259,7 @@ static const struct wire_ops shm_ops = {
 	.lossless = true,
 	.mtu = SHM_MTU,
 	.resolve = resolve,
+	.address = address_of,
 	.reserve = reserve,
 	.commit = commit,
 	.poll = shm_poll,
@@ -265,19 +288,6 @@ static int open_fds(struct wire_shm *shm)
 	return 0;
 }
 
-static void set_address(struct wire_shm *shm)
-{
-	struct wire_address *address = &shm->wire.address;
-	const uint8_t *guid = shm->id.gid + 8;
-
-	address->lid = shm->id.lid;
-	memcpy(address->gid, shm->id.gid, sizeof(address->gid));
-	/* Unicast and locally administered. */
-	address->mac[0] = (uint8_t)((guid[0] & 0xfc) | 2);
-	address->mac[1] = guid[1];
-	memcpy(&address->mac[2], &guid[4], 4);
-}
-
 /* Requires: joined, so that detach() can undo everything. */
 static int attach_joined(struct wire_shm *shm, const struct shm_error *error)
 {
@@ -287,7 +297,7 @@ static int attach_joined(struct wire_shm *shm, const struct shm_error *error)
 	nic_query_port(shm->nic, &port);
 	__atomic_store_n(&shm->self->link, port.link, __ATOMIC_RELAXED);
 	shm->wire.ops = &shm_ops;
-	set_address(shm);
+	set_address(&shm->id, &shm->wire.address);
 	status = open_fds(shm);
 	if (status)
 		return shm_fail(error, status, "fabric %s: %s",

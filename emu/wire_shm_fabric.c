@@ -162,6 +162,25 @@ static int open_file(struct shm_fabric *fabric, bool create,
 }
 
 /*
+ * Open the directory of a fabric and nothing else: no version, no lock. Returns
+ * 0 or the errors of wire_shm_attach.
+ */
+int shm_fabric_peek(struct shm_fabric *fabric, const char *dir)
+{
+	const struct shm_error error = {NULL, 0};
+	int status;
+
+	fabric->dir_fd = -1;
+	fabric->file_fd = -1;
+	status = choose_path(fabric, dir, &error);
+	if (!status)
+		status = open_dir(fabric, false, &error);
+	if (status)
+		shm_fabric_close(fabric);
+	return status;
+}
+
+/*
  * Open the fabric that wire_shm_attach's dir names, make it if asked to.
  * Returns 0 or the errors of wire_shm_attach.
  */

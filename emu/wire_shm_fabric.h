@@ -46,6 +46,7 @@ int shm_fail(const struct shm_error *error, int status, const char *fmt, ...)
 
 int shm_fabric_open(struct shm_fabric *fabric, const char *dir, bool create,
 		    const struct shm_error *error);
+int shm_fabric_peek(struct shm_fabric *fabric, const char *dir);
 void shm_fabric_close(struct shm_fabric *fabric);
 
 int shm_fabric_lock(struct shm_fabric *fabric, unsigned patience_ms);

@@ -239,31 +239,63 @@ static void tell_others(struct shm_fabric *fabric, uint16_t lid)
 	}
 }
 
+/* Is that NIC one of this process, and not gone? */
+static bool is_own(const struct shm_nic *nic)
+{
+	return nic->magic == nic_magic && nic->version == SHM_VERSION &&
+	       nic->id.pid == getpid() &&
+	       nic->id.pid_start == shm_process_start(getpid()) &&
+	       !nic_order_shm_gone(&nic->gone);
+}
+
+/*
+ * Has this process a NIC in the fabric? Without a lock, for a directory that
+ * was only peeked at.
+ */
+bool shm_fabric_has_own(const struct shm_fabric *fabric)
+{
+	int fd =
+		openat(fabric->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool found = false;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && !found && (entry = readdir(dir))) {
+		struct shm_nic *nic;
+		unsigned lid;
+
+		if (sscanf(entry->d_name, "nic.%u", &lid) != 1 ||
+		    lid > SHM_NICS_MAX)
+			continue;
+		nic = open_header(fabric, (uint16_t)lid);
+		found = nic && is_own(nic);
+		if (nic)
+			shm_nic_unmap(nic);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 /*
  * The NICs that this process has in the fabric are not served any more: it has
  * become another program by exec(). Their peers see them leave.
  */
 void shm_fabric_leave_all(struct shm_fabric *fabric)
 {
-	struct shm_nic *nic;
-	bool any = false;
-
 	for (unsigned lid = 1; lid <= SHM_NICS_MAX; lid++) {
-		nic = open_header(fabric, (uint16_t)lid);
-		if (!nic)
-			continue;
-		if (nic->magic == nic_magic && nic->version == SHM_VERSION &&
-		    nic->id.pid == getpid() &&
-		    nic->id.pid_start == shm_process_start(getpid()) &&
-		    !nic_order_shm_gone(&nic->gone)) {
+		struct shm_nic *nic = open_header(fabric, (uint16_t)lid);
+
+		if (nic && is_own(nic)) {
 			nic_order_shm_set_gone(&nic->gone);
 			tell_others(fabric, (uint16_t)lid);
-			any = true;
 		}
-		shm_nic_unmap(nic);
+		if (nic)
+			shm_nic_unmap(nic);
 	}
-	if (any)
-		shm_nic_leave(fabric);
+	shm_nic_leave(fabric);
 }
 
 /*

@@ -63,6 +63,7 @@ int shm_nic_open(const struct shm_fabric *fabric, uint16_t lid,
 		 struct shm_nic_ref *ref);
 void shm_nic_close(struct shm_nic_ref *ref);
 
+bool shm_fabric_has_own(const struct shm_fabric *fabric);
 void shm_fabric_leave_all(struct shm_fabric *fabric);
 void shm_fabric_sweep(struct shm_fabric *fabric, bool alive[SHM_NICS_MAX + 1]);
 

@@ -21,6 +21,7 @@ enum {
 	EVENTS_MAX = 16, /* in one check */
 };
 
+/* What woke the runner, once it is awake. */
 void shm_drain_wake(struct wire_shm *shm)
 {
 	char bytes[64];
@@ -41,9 +42,10 @@ static void check_processes(struct wire_shm *shm, uint64_t now_ns)
 	shm->checked_ns = now_ns;
 	count = epoll_wait(shm->epoll_fd, events, EVENTS_MAX, 0);
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.u64 == SHM_EPOLL_WAKE)
-			shm_drain_wake(shm);
-		else
+		/* The byte is for the sleeping runner, which takes it when it
+		 * is back: another thread that steps the NIC must leave it, or
+		 * the runner sleeps on and nobody writes another. */
+		if (events[i].data.u64 != SHM_EPOLL_WAKE)
 			shm_peer_leaving(shm, shm->peers[events[i].data.u64]);
 	}
 }
@@ -124,6 +126,7 @@ static void fill_packet(struct wire_shm *shm, const struct shm_record *record,
 	packet->header_len = record->header_len;
 	packet->payload_len = record->payload_len;
 	packet->src_qpn = record->src_qpn;
+	packet->route = record->route;
 	/* Lost: not bytes, but something to pull, and pull() then fails. */
 	shm->in_lost = record->flags & SHM_RECORD_LOST;
 	packet->iov_count = shm->in_lost;

@@ -22,7 +22,7 @@
 #define EMU_WIRE_SHM_RING_H
 
 #include <stdint.h>
-#include "hw/bth.h"
+#include "emu/wire.h"
 
 enum {
 	SHM_MTU = 32768,
@@ -53,6 +53,7 @@ struct shm_record {
 	uint16_t header_len;
 	uint16_t flags;
 	uint8_t header[HW_PKT_HDR_MAX];
+	struct wire_route route;
 };
 
 /* One side's view of a ring. */

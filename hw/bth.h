@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transport headers of a packet: BTH and the extended headers, RC opcodes.
+ * Transport headers of a packet: BTH and the extended headers, opcodes of the
+ * services RC, UC, UD and XRC.
  *
  *   BTH, 12 bytes: opcode | se[7] m[6] pad[5:4] tver[3:0] | pkey(2)
  *                  resv8 | destination QP(3) | ackreq[31] | psn[23:0]
  *   RETH, 16: va(8) rkey(4) dma length(4)
  *   AtomicETH, 28: va(8) rkey(4) swap or add(8) compare(8)
+ *   DETH, 8: Q_Key(4) resv8 | source QP(3)     XRCETH, 4: resv8 | XRC SRQ(3)
  *   AETH, 4: syndrome[31:24] | msn[23:0]
  *   AtomicAckETH, 8: original value     ImmDt, 4: immediate
+ *   IETH, 4: key to invalidate
  *   MaskedAtomicETH, 48: va(8) rkey(4) operand bytes(4) swap or add(8)
  *                  compare or field boundary(8) swap mask(8) compare mask(8)
  *
+ * An opcode is a service (bits 7 to 5) and an operation (bits 4 to 0). DETH and
+ * XRCETH stand directly behind the BTH; an XRC response has no XRCETH.
+ *
  * The masked atomics' wire form is not published; ours uses two opcodes of
- * the manufacturer range (0xc0 up) and is spoken between Belfry NICs only.
+ * the manufacturer range (0xc0 up; 0xe0 up for XRC) and is spoken between
+ * Belfry NICs only.
  *
  * Example: RC ACK to QP 0x51, psn 100, credits 0x1f, msn 1:
  *   11 40 ff ff  00 00 00 51  00 00 00 64  1f 00 00 01
@@ -32,12 +39,27 @@ enum {
 	HW_AETH_BYTES = 4,
 	HW_ATOMIC_ACK_ETH_BYTES = 8,
 	HW_IMMDT_BYTES = 4,
+	HW_IETH_BYTES = 4,
 	HW_MASKED_ATOMIC_ETH_BYTES = 48,
-	HW_PKT_HDR_MAX = HW_BTH_BYTES + HW_MASKED_ATOMIC_ETH_BYTES,
+	HW_DETH_BYTES = 8,
+	HW_XRCETH_BYTES = 4,
+	HW_GRH_BYTES = 40,
+	HW_PKT_HDR_MAX =
+		HW_BTH_BYTES + HW_XRCETH_BYTES + HW_MASKED_ATOMIC_ETH_BYTES,
 	HW_PSN_MASK = 0xffffff,
 	HW_PKEY_DEFAULT = 0xffff,
 };
 
+enum hw_pkt_service {
+	HW_PKT_RC = 0x00,
+	HW_PKT_UC = 0x20,
+	HW_PKT_UD = 0x60,
+	HW_PKT_XRC = 0xa0,
+	HW_PKT_OURS = 0xc0, /* RC's; with UC's bit they are XRC's */
+	HW_PKT_SERVICE_MASK = 0xe0,
+};
+
+/* RC; what other services have too is there with their bits added. */
 enum hw_pkt_opcode {
 	HW_PKT_SEND_FIRST = 0x00,
 	HW_PKT_SEND_MIDDLE = 0x01,
@@ -60,6 +82,8 @@ enum hw_pkt_opcode {
 	HW_PKT_ATOMIC_ACK = 0x12,
 	HW_PKT_CMP_SWAP = 0x13,
 	HW_PKT_FETCH_ADD = 0x14,
+	HW_PKT_SEND_LAST_INV = 0x16,
+	HW_PKT_SEND_ONLY_INV = 0x17,
 	HW_PKT_MASKED_CS = 0xc0, /* ours, see above */
 	HW_PKT_MASKED_FA = 0xc1,
 	HW_PKT_UNREACHABLE = 0xc2, /* ours: a lossless wire reports a drop */
@@ -83,16 +107,19 @@ enum hw_pkt_flags {
 	HW_PKTF_MASKED_ETH = 1 << 12,
 	HW_PKTF_ATOMIC_ACK = 1 << 13,
 	HW_PKTF_PAYLOAD = 1 << 14,
+	HW_PKTF_IETH = 1 << 15,
+	HW_PKTF_DETH = 1 << 16,
+	HW_PKTF_XRCETH = 1 << 17,
 };
 
 struct hw_pkt_op {
 	const char *name;
-	uint16_t flags;
+	uint32_t flags;
 	uint8_t hdr_bytes; /* BTH and extended headers */
 };
 
-/* The properties of an opcode; name is NULL for an unknown one. Host only. */
-static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
+/* The properties of an opcode of RC or ours. Host only. */
+static inline struct hw_pkt_op hw_pkt_rc_op(uint8_t opcode)
 {
 	static const struct hw_pkt_op none = {0, 0, 0};
 	/* A row for each opcode, in order. */
@@ -136,6 +163,11 @@ static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
 			 HW_PKTF_ATOMIC_ACK, 24},
 		{"CMP_SWAP", HW_PKTF_ATOMIC | HW_PKTF_ONLY | HW_PKTF_ATOMIC_ETH, 40},
 		{"FETCH_ADD", HW_PKTF_ATOMIC | HW_PKTF_ONLY | HW_PKTF_ATOMIC_ETH, 40},
+		{0, 0, 0},
+		{"SEND_LAST_INV",
+		 HW_PKTF_SEND | HW_PKTF_LAST | HW_PKTF_IETH | HW_PKTF_PAYLOAD, 16},
+		{"SEND_ONLY_INV",
+		 HW_PKTF_SEND | HW_PKTF_ONLY | HW_PKTF_IETH | HW_PKTF_PAYLOAD, 16},
 	};
 	static const struct hw_pkt_op ours[] = {
 		{"MASKED_CS", HW_PKTF_ATOMIC | HW_PKTF_ONLY | HW_PKTF_MASKED_ETH, 60},
@@ -149,6 +181,82 @@ static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
 	if (opcode >= HW_PKT_MASKED_CS && opcode <= HW_PKT_UNREACHABLE)
 		return ours[opcode - HW_PKT_MASKED_CS];
 	return none;
+}
+
+/* The same for other services. */
+static inline struct hw_pkt_op hw_pkt_other_op(uint8_t opcode)
+{
+	struct hw_pkt_op op = {0, 0, 0};
+	uint8_t operation = opcode & (uint8_t)~HW_PKT_SERVICE_MASK;
+
+	switch (opcode & HW_PKT_SERVICE_MASK) {
+	case HW_PKT_OURS:
+		return hw_pkt_rc_op(opcode);
+	case HW_PKT_UC:
+		return operation <= HW_PKT_WRITE_ONLY_IMM
+			       ? hw_pkt_rc_op(operation)
+			       : op;
+	case HW_PKT_UD:
+		if (operation != HW_PKT_SEND_ONLY &&
+		    operation != HW_PKT_SEND_ONLY_IMM)
+			return op;
+		op = hw_pkt_rc_op(operation);
+		op.flags |= HW_PKTF_DETH;
+		op.hdr_bytes += HW_DETH_BYTES;
+		return op;
+	case HW_PKT_XRC:
+		op = hw_pkt_rc_op(operation);
+		break;
+	case HW_PKT_OURS | HW_PKT_UC:
+		if (operation <= 1)
+			op = hw_pkt_rc_op(HW_PKT_OURS | operation);
+		break;
+	default:
+		break;
+	}
+	if (op.name && !(op.flags & HW_PKTF_RESPONSE)) {
+		op.flags |= HW_PKTF_XRCETH;
+		op.hdr_bytes += HW_XRCETH_BYTES;
+	}
+	return op;
+}
+
+/* The properties of an opcode; name is NULL for an unknown one. Host only. */
+static inline struct hw_pkt_op hw_pkt_op(uint8_t opcode)
+{
+	return opcode < HW_PKT_UC ? hw_pkt_rc_op(opcode)
+				  : hw_pkt_other_op(opcode);
+}
+
+/* The opcode of RC, or ours, that means the same. */
+HW_FN uint8_t hw_pkt_rc_opcode(uint8_t opcode)
+{
+	uint8_t operation = (uint8_t)(opcode & ~HW_PKT_SERVICE_MASK);
+
+	return (opcode & HW_PKT_OURS) == HW_PKT_OURS
+		       ? (uint8_t)(HW_PKT_OURS | operation)
+		       : operation;
+}
+
+/* Is the packet answered? UC's and UD's are lost without a word. */
+HW_FN int hw_pkt_is_reliable(uint8_t opcode)
+{
+	return (opcode & HW_PKT_SERVICE_MASK) != HW_PKT_UC &&
+	       (opcode & HW_PKT_SERVICE_MASK) != HW_PKT_UD;
+}
+
+/* May a queue pair of this service (enum hw_pkt_service) get the packet? */
+HW_FN int hw_pkt_is_of(uint8_t opcode, uint8_t service)
+{
+	uint8_t of = opcode & HW_PKT_SERVICE_MASK;
+
+	if (of == service)
+		return 1;
+	if (opcode == HW_PKT_UNREACHABLE)
+		return service == HW_PKT_RC || service == HW_PKT_XRC;
+	if (of == HW_PKT_OURS)
+		return service == HW_PKT_RC;
+	return of == (HW_PKT_OURS | HW_PKT_UC) && service == HW_PKT_XRC;
 }
 
 /* ----------------------------------------------------------------- BTH --- */
@@ -244,10 +352,56 @@ struct hw_immdt {
 };
 HW_SIZE(struct hw_immdt, 4);
 
+struct hw_ieth {
+	be32 rkey;
+};
+HW_SIZE(struct hw_ieth, 4);
+
 struct hw_atomic_ack_eth {
 	be32 orig[2];
 };
 HW_SIZE(struct hw_atomic_ack_eth, 8);
+
+struct hw_deth {
+	be32 qkey;
+	be32 src_qpn; /* resv8[31:24] */
+};
+HW_SIZE(struct hw_deth, 8);
+
+struct hw_xrceth {
+	be32 srqn; /* resv8[31:24] */
+};
+HW_SIZE(struct hw_xrceth, 4);
+
+/*
+ * Global route header: an InfiniBand packet's own, and what a UD receive buffer
+ * starts with.
+ *
+ *   offset  size
+ *        0     4  version (6)[31:28] | traffic class[27:20] | flow label[19:0]
+ *        4     2  length: BTH to ICRC, padding included
+ *        6     1  next header: 0x1b is the BTH
+ *        7     1  hop limit
+ *        8    16  source GID
+ *       24    16  destination GID
+ */
+struct hw_grh {
+	be32 version_tclass_flow;
+	be16 payload_len;
+	uint8_t next_header;
+	uint8_t hop_limit;
+	uint8_t sgid[16];
+	uint8_t dgid[16];
+};
+HW_SIZE(struct hw_grh, 40);
+HW_AT(struct hw_grh, sgid, 8);
+HW_AT(struct hw_grh, dgid, 24);
+
+enum {
+	HW_GRH_VERSION = 6,
+	HW_GRH_NEXT_BTH = 0x1b,
+	HW_ICRC_BYTES = 4,
+};
 
 HW_FN void hw_put_be64(be32 out[2], uint64_t v)
 {

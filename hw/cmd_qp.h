@@ -44,6 +44,7 @@ enum {
 #define HW_QPC_NO_SQ		HW_FIELD(0x08, 15, 15)
 #define HW_QPC_LOG_SQ_SIZE	HW_FIELD(0x08, 14, 11) /* basic blocks */
 #define HW_QPC_TS_FORMAT	HW_FIELD(0x08, 7, 6)
+#define HW_QPC_RLKY		HW_FIELD(0x08, 4, 4) /* reserved lkey allowed */
 #define HW_QPC_COUNTER_SET_ID	HW_FIELD(0x0c, 31, 24)
 #define HW_QPC_UAR_PAGE		HW_FIELD(0x0c, 23, 0)
 #define HW_QPC_SEND_DBR_MODE	HW_FIELD(0x10, 31, 30)
@@ -119,6 +120,7 @@ enum hw_qp_st {
 	HW_QP_ST_RC = 0x0,
 	HW_QP_ST_UC = 0x1,
 	HW_QP_ST_UD = 0x2,
+	HW_QP_ST_XRC = 0x3,
 	HW_QP_ST_DCI = 0x5,
 };
 

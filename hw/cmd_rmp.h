@@ -4,6 +4,8 @@
  *
  *   CREATE_RMP input   0x20 rmpc (0xf0 B); its work queue at rmpc + 0x30
  *   CREATE_RMP output  0x08[23:0] rmpn
+ *   MODIFY_RMP input   0x08[31:28] rmp_state | 0x08[23:0] rmpn
+ *                      0x14[0] bitmask: lwm | 0x20 rmpc
  *   QUERY_RMP output   0x20 rmpc
  *
  * A QP with rq_type SRQ names it in qpc.srqn_rmpn.
@@ -21,6 +23,9 @@ enum {
 	HW_CREATE_RMP_IN_BYTES = 0x110,
 	HW_QUERY_RMP_OUT_BYTES = 0x110,
 };
+
+#define HW_MODIFY_RMP_STATE	  HW_FIELD(0x08, 31, 28)
+#define HW_MODIFY_RMP_BITMASK_LWM HW_FIELD(0x14, 0, 0)
 
 #define HW_RMPC_STATE		     HW_FIELD(0x00, 23, 20)
 #define HW_RMPC_BASIC_CYCLIC_RCV_WQE HW_FIELD(0x04, 31, 31)

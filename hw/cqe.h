@@ -3,7 +3,12 @@
  * Completion queue entries.
  *
  *   offset  size  64-byte CQE (the second half of a 128-byte one)
- *        0    32  tunnel, hash, checksum and UD fields, zero for RC
+ *        0    17  tunnel, hash and checksum fields, zero here
+ *       17     1  path bits of the destination LID[6:0]; UD
+ *       18     4  reserved
+ *       22     2  source LID; UD
+ *       24     4  grh[29:28] | service level[27:24] | source QP[23:0]; UD
+ *       28     4  checksum and VLAN fields, zero here
  *       32     4  srqn_uidx: user index of the QP (CQE version 1)
  *       36     4  immediate, invalidated key or pkey
  *       40     4  reserved
@@ -44,6 +49,7 @@ enum hw_cqe_opcode {
 	HW_CQE_RESP_SEND = 0x2,
 	HW_CQE_RESP_SEND_IMM = 0x3,
 	HW_CQE_RESP_SEND_INV = 0x4,
+	HW_CQE_RESIZE = 0x5, /* the last entry of a ring that was replaced */
 	HW_CQE_REQ_ERR = 0xd,
 	HW_CQE_RESP_ERR = 0xe,
 	HW_CQE_INVALID = 0xf,
@@ -105,7 +111,12 @@ static inline const char *hw_syndrome_name(uint8_t syndrome)
 }
 
 struct hw_cqe {
-	uint8_t rsvd0[32];
+	uint8_t rsvd0[17];
+	uint8_t ml_path;
+	uint8_t rsvd18[4];
+	be16 slid;
+	be32 flags_rqpn;
+	uint8_t rsvd28[4];
 	be32 srqn_uidx;
 	be32 imm_inval_pkey;
 	be32 rsvd40;
@@ -117,6 +128,9 @@ struct hw_cqe {
 	uint8_t op_own;
 };
 HW_SIZE(struct hw_cqe, 64);
+HW_AT(struct hw_cqe, ml_path, 17);
+HW_AT(struct hw_cqe, slid, 22);
+HW_AT(struct hw_cqe, flags_rqpn, 24);
 HW_AT(struct hw_cqe, srqn_uidx, 32);
 HW_AT(struct hw_cqe, imm_inval_pkey, 36);
 HW_AT(struct hw_cqe, byte_cnt, 44);
@@ -154,7 +168,12 @@ struct hw_cqe_info {
 	uint32_t qpn;	     /* 24 bits */
 	uint32_t user_index; /* 24 bits */
 	uint32_t byte_cnt;
-	uint32_t imm; /* host form */
+	uint32_t imm;	  /* host form */
+	uint32_t src_qpn; /* 24 bits; this and the next four: UD receives */
+	uint16_t slid;
+	uint8_t path_bits; /* 7 bits */
+	uint8_t sl;	   /* 4 bits */
+	uint8_t grh;	   /* 2 bits */
 	uint16_t wqe_counter;
 	uint8_t opcode;	    /* enum hw_cqe_opcode */
 	uint8_t wqe_opcode; /* of the send WQE; requester CQEs only */
@@ -185,6 +204,11 @@ HW_FN struct hw_cqe hw_cqe_encode(const struct hw_cqe_info *in)
 		out.timestamp = to_be64((uint64_t)in->vendor_syndrome << 8 |
 					in->syndrome);
 	} else {
+		out.ml_path = in->path_bits & 0x7f;
+		out.slid = to_be16(in->slid);
+		out.flags_rqpn =
+			to_be32((in->grh & 3u) << 28 | (in->sl & 0xfu) << 24 |
+				(in->src_qpn & 0xffffffu));
 		out.imm_inval_pkey = to_be32(in->imm);
 		out.byte_cnt = to_be32(in->byte_cnt);
 		out.timestamp = to_be64(in->timestamp);
@@ -199,6 +223,7 @@ HW_FN struct hw_cqe hw_cqe_encode(const struct hw_cqe_info *in)
 HW_FN struct hw_cqe_info hw_cqe_decode(const struct hw_cqe *in)
 {
 	uint32_t sop = from_be32(in->sop_drop_qpn);
+	uint32_t from = from_be32(in->flags_rqpn);
 	struct hw_cqe_info out;
 
 	memset(&out, 0, sizeof(out));
@@ -213,6 +238,11 @@ HW_FN struct hw_cqe_info hw_cqe_decode(const struct hw_cqe *in)
 		out.vendor_syndrome = ((const uint8_t *)in)[54];
 		out.syndrome = ((const uint8_t *)in)[55];
 	} else {
+		out.path_bits = in->ml_path & 0x7f;
+		out.slid = from_be16(in->slid);
+		out.src_qpn = from & 0xffffffu;
+		out.sl = (uint8_t)(from >> 24 & 0xf);
+		out.grh = (uint8_t)(from >> 28 & 3);
 		out.imm = from_be32(in->imm_inval_pkey);
 		out.byte_cnt = from_be32(in->byte_cnt);
 		out.timestamp = from_be64(in->timestamp);

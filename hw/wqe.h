@@ -399,7 +399,11 @@ HW_FN struct hw_wqe_wait hw_wqe_wait_encode(uint32_t max_index, uint32_t cqn)
  *       28     4  grh[30] | source GID index[27:20] | flow label[19:0]
  *       32    16  remote GID or IP
  *
- * ext clear: only the first 16 bytes are there ("compact").
+ * ext clear: only the first 16 bytes are there ("compact"). A Q_Key with its top
+ * bit set stands for the Q_Key of the sending queue pair (IBTA 10.2.5).
+ *
+ * Example, compact: Q_Key 0x11111111, QP 0x51, service level 3, LID 7:
+ *   11 11 11 11  00 00 00 00  00 00 00 51  03 00 00 07
  */
 struct hw_wqe_av {
 	be64 key;
@@ -421,8 +425,99 @@ HW_AT(struct hw_wqe_av, rmac, 20);
 HW_AT(struct hw_wqe_av, grh_gid_fl, 28);
 HW_AT(struct hw_wqe_av, rgid, 32);
 
-#define HW_AV_EXT 0x80000000u
+#define HW_AV_EXT     0x80000000u
+#define HW_QKEY_OF_QP 0x80000000u
 enum { HW_AV_COMPACT_BYTES = 16 };
+
+/* The address vector in host form; rlid: or the UDP source port. */
+struct hw_wqe_av_info {
+	uint32_t qkey;
+	uint32_t qpn;	     /* 24 bits */
+	uint32_t flow_label; /* 20 bits */
+	uint16_t rlid;
+	uint8_t stat_rate; /* 4 bits */
+	uint8_t sl;	   /* 4 bits */
+	uint8_t fl_mlid;
+	uint8_t tclass, hop_limit, sgid_index;
+	uint8_t ext; /* all 48 bytes */
+	uint8_t grh;
+	uint8_t rmac[6];
+	uint8_t rgid[16];
+};
+
+HW_FN struct hw_wqe_av hw_wqe_av_encode(const struct hw_wqe_av_info *in)
+{
+	struct hw_wqe_av out;
+
+	memset(&out, 0, sizeof(out));
+	out.key = to_be64((uint64_t)in->qkey << 32);
+	out.dqp_dct =
+		to_be32((in->ext ? HW_AV_EXT : 0) | (in->qpn & 0xffffffu));
+	out.stat_rate_sl =
+		(uint8_t)((in->stat_rate & 0xf) << 4 | (in->sl & 0xf));
+	out.fl_mlid = in->fl_mlid;
+	out.rlid = to_be16(in->rlid);
+	if (!in->ext)
+		return out;
+	memcpy(out.rmac, in->rmac, sizeof(out.rmac));
+	out.tclass = in->tclass;
+	out.hop_limit = in->hop_limit;
+	out.grh_gid_fl = to_be32((in->grh ? 1u << 30 : 0) |
+				 (uint32_t)in->sgid_index << 20 |
+				 (in->flow_label & 0xfffffu));
+	memcpy(out.rgid, in->rgid, sizeof(out.rgid));
+	return out;
+}
+
+/* Of a compact one, what is behind its 16 bytes is not looked at. */
+HW_FN struct hw_wqe_av_info hw_wqe_av_decode(const struct hw_wqe_av *in)
+{
+	uint32_t route = from_be32(in->grh_gid_fl);
+	struct hw_wqe_av_info out;
+
+	memset(&out, 0, sizeof(out));
+	out.qkey = (uint32_t)(from_be64(in->key) >> 32);
+	out.qpn = from_be32(in->dqp_dct) & 0xffffffu;
+	out.ext = (uint8_t)(from_be32(in->dqp_dct) >> 31);
+	out.stat_rate = in->stat_rate_sl >> 4;
+	out.sl = in->stat_rate_sl & 0xf;
+	out.fl_mlid = in->fl_mlid;
+	out.rlid = from_be16(in->rlid);
+	if (!out.ext)
+		return out;
+	memcpy(out.rmac, in->rmac, sizeof(out.rmac));
+	out.tclass = in->tclass;
+	out.hop_limit = in->hop_limit;
+	out.grh = (uint8_t)(route >> 30 & 1);
+	out.sgid_index = (uint8_t)(route >> 20);
+	out.flow_label = route & 0xfffffu;
+	memcpy(out.rgid, in->rgid, sizeof(out.rgid));
+	return out;
+}
+
+/* ----------------------------------------------------------------- XRC --- */
+/*
+ *   offset  size  XRC segment, behind the control segment of every XRC WQE
+ *                 that goes to the peer
+ *        0     4  number of the peer's XRC SRQ[23:0]
+ *        4    12  reserved
+ *
+ * Example: SRQ 0x12: 00 00 00 12  (12 x 00)
+ */
+struct hw_wqe_xrc {
+	be32 srqn;
+	uint8_t rsvd4[12];
+};
+HW_SIZE(struct hw_wqe_xrc, 16);
+
+HW_FN struct hw_wqe_xrc hw_wqe_xrc_encode(uint32_t srqn)
+{
+	struct hw_wqe_xrc out;
+
+	memset(&out, 0, sizeof(out));
+	out.srqn = to_be32(srqn & 0xffffffu);
+	return out;
+}
 
 /* -------------------------------------------------------------- receive -- */
 /*

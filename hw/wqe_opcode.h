@@ -38,6 +38,8 @@ enum hw_op_flags {
 	HW_OPF_RESPONSE = 1 << 6, /* data comes back: READ, atomics */
 	HW_OPF_LOCAL = 1 << 7,	  /* nothing goes to the peer */
 	HW_OPF_RECV = 1 << 8,	  /* consumes a receive WQE of the peer */
+	HW_OPF_UMR = 1 << 9,	  /* UMR control, key context, list */
+	HW_OPF_INVAL = 1 << 10,	  /* ctrl.imm is a key that the peer frees */
 };
 
 struct hw_wqe_op {
@@ -57,7 +59,9 @@ static inline struct hw_wqe_op hw_wqe_op(uint8_t opcode)
 	static const struct hw_wqe_op table[] = {
 		/* 0x00 */
 		{"NOP", HW_OPF_LOCAL},
-		{0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0},
+		{"SEND_INVAL", HW_OPF_DATA | HW_OPF_INLINE | HW_OPF_RECV |
+			HW_OPF_INVAL},
+		{0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0},
 		/* 0x08 */
 		{"RDMA_WRITE", HW_OPF_RADDR | HW_OPF_DATA | HW_OPF_INLINE},
 		{"RDMA_WRITE_IMM", HW_OPF_RADDR | HW_OPF_DATA | HW_OPF_INLINE |
@@ -83,6 +87,8 @@ static inline struct hw_wqe_op hw_wqe_op(uint8_t opcode)
 		{0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0},
 		/* 0x23 */
 		{"DUMP", HW_OPF_LOCAL | HW_OPF_DATA},
+		{0, 0},
+		{"UMR", HW_OPF_LOCAL | HW_OPF_UMR},
 	};
 	/* clang-format on */
 

@@ -121,7 +121,7 @@ struct gda_backend {
 };
 
 /* What board_id of an emulated device begins with. */
-#define GDA_MLX5_EMULATED_BOARD "BELFRY"
+#define GDA_MLX5_EMULATED_BOARD "BFY_"
 
 /* ------------------------------------------------- backend_mlx5_lib.c --- */
 

@@ -50,22 +50,24 @@ static void note(struct search *search, const char *fmt, ...)
 static int refuse_emu_options(const struct gda_config *config)
 {
 	const struct gda_emu_config *emu = &config->emu;
-	const char *option = NULL;
+	char option[96] = "";
 
 	if (emu->persona)
-		option = "emu.persona";
+		snprintf(option, sizeof(option), "persona is \"%s\"",
+			 emu->persona);
 	else if (emu->trace)
-		option = "emu.trace";
+		snprintf(option, sizeof(option), "trace is \"%s\"", emu->trace);
 	else if (emu->strict)
-		option = "emu.strict";
+		snprintf(option, sizeof(option), "strict is set");
 	else if (emu->start_counter)
-		option = "emu.start_counter";
-	if (!option)
+		snprintf(option, sizeof(option), "start_counter is 0x%x",
+			 emu->start_counter);
+	if (!option[0])
 		return 0;
 	return gda_fail(config, -EINVAL,
-			"config: %s is set, and backend mlx5 has no such "
-			"option (GDA_BACKEND=emu has; behind the emulated "
-			"kernel device it is one of belfry run)",
+			"config: emu.%s, and backend mlx5 has no such option "
+			"(GDA_BACKEND=emu has; behind the emulated kernel "
+			"device it is one of belfry run)",
 			option);
 }
 
@@ -238,7 +240,8 @@ static int tell_none(const struct gda_config *config,
 		return gda_fail(config, -ENODEV,
 				"mlx5: libibverbs lists no mlx5 device "
 				"(are the modules mlx5_ib and ib_uverbs "
-				"loaded, and /dev/infiniband here? "
+				"loaded, is /dev/infiniband here, and the "
+				"library as new as the device? "
 				"GDA_BACKEND=emu needs no device)");
 	return gda_fail(config, search->rc,
 			"mlx5: no device with an active port: %s", found);

@@ -5,6 +5,7 @@
 #ifndef TOOLS_BELFRY_H
 #define TOOLS_BELFRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -24,8 +25,9 @@ void annotate_record(FILE *out, uint32_t word);
 void annotate_register(FILE *out, uint64_t word);
 void annotate_cqe(FILE *out, const uint8_t *cqe);
 
-/* As gda_config_load, with "emu" as the default backend. */
+/* As gda_config_load, with "emu" as the default backend; and is it that? */
 int belfry_config_load(struct gda_config *config);
+bool belfry_on_emu(void);
 
 /* A TCP port of the loopback that is free now, for a rendezvous. */
 int belfry_free_port(void);

@@ -249,12 +249,27 @@ static bool listed(const char *list, const char *library)
 	return false;
 }
 
-/* The program's own list comes first: a sanitizer insists on it. */
+/* Returns false if it does not fit. */
+static bool add(char list[2 * PATH_MAX], const char *library)
+{
+	size_t len = strlen(list);
+	int more;
+
+	if (!*library || listed(list, library))
+		return true;
+	more = snprintf(list + len, 2 * PATH_MAX - len, "%s%s", len ? ":" : "",
+			library);
+	return more >= 0 && (size_t)more < 2 * PATH_MAX - len;
+}
+
+/*
+ * The program's own list stays in front of us. Only a sanitizer that we were
+ * built with must be the very first.
+ */
 static bool make_preload(struct run_options *options)
 {
 	const char *before = getenv("LD_PRELOAD");
 	char library[PATH_MAX];
-	int length;
 
 	if (!find_library(library)) {
 		run_say(options, "libbelfry-uverbs.so is not beside this "
@@ -268,16 +283,9 @@ static bool make_preload(struct run_options *options)
 			library);
 		return false;
 	}
-	if (!before || !*before)
-		length = snprintf(options->preload, sizeof(options->preload),
-				  "%s", library);
-	else if (listed(before, library))
-		length = snprintf(options->preload, sizeof(options->preload),
-				  "%s", before);
-	else
-		length = snprintf(options->preload, sizeof(options->preload),
-				  "%s:%s", before, library);
-	if ((size_t)length < sizeof(options->preload))
+	if (add(options->preload, BELFRY_PRELOAD_FIRST) &&
+	    add(options->preload, before ? before : "") &&
+	    add(options->preload, library))
 		return true;
 	run_say(options, "LD_PRELOAD is too long");
 	return false;

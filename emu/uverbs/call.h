@@ -140,8 +140,9 @@ struct uv_method {
 
 /* The tables of each file; ended by a NULL handler. */
 extern const struct uv_method uv_methods_device[], uv_methods_write[],
-	uv_methods_memory[], uv_methods_cq[], uv_methods_srq[], uv_methods_qp[],
-	uv_methods_uar[], uv_methods_devx[], uv_methods_devx_event[];
+	uv_methods_memory[], uv_methods_key[], uv_methods_xrcd[],
+	uv_methods_cq[], uv_methods_srq[], uv_methods_qp[], uv_methods_uar[],
+	uv_methods_devx[], uv_methods_devx_event[];
 
 #define UV_METHOD(object_, method_, handler_, specs_)                          \
 	{                                                                      \
@@ -211,10 +212,10 @@ struct uv_pd {
 
 struct uv_uar {
 	struct uv_object object;
-	uint32_t page_id; /* the NIC's index */
-	uint8_t *page;	  /* our mapping */
-	uint64_t offset;  /* in the file */
-	void *mapped;	  /* the program's mapping, if it is trapped */
+	uint32_t page_id;  /* the NIC's index */
+	uint8_t *page;	   /* our mapping */
+	uint64_t offset;   /* in the file */
+	unsigned mappings; /* of the program, that are trapped */
 };
 
 struct uv_cq {
@@ -226,8 +227,12 @@ struct uv_cq {
 
 struct uv_xrcd {
 	struct uv_object object;
+	struct uv_domain *domain; /* method_xrcd.c */
 	uint32_t xrcd;
+	uint32_t pdn, cqn; /* of its target queue pairs, that name none */
 };
+
+void uv_xrcd_after_fork(void);
 
 struct uv_srq {
 	struct uv_object object;
@@ -257,8 +262,7 @@ struct uv_qp {
 
 /* Doorbell pages (uar.c). */
 bool uv_uar_has_blueflame(void);
-/* Are pages seen by faults, as far as the configuration says? */
-bool uv_trap_wanted(void);
+struct uv_uar *uv_uar_at(struct uv_context *context, uint64_t offset);
 struct uv_uar *uv_uar_by_page(struct uv_context *context, uint32_t page_id);
 struct uv_uar *uv_uar_fixed(struct uv_context *context, uint32_t index);
 int uv_uar_make_fixed(struct uv_context *context, unsigned count);
@@ -273,7 +277,8 @@ struct uv_write {
 };
 
 extern const struct uv_write uv_writes_device[], uv_writes_memory[],
-	uv_writes_cq[], uv_writes_srq[], uv_writes_qp[];
+	uv_writes_key[], uv_writes_xrcd[], uv_writes_cq[], uv_writes_srq[],
+	uv_writes_qp[];
 
 #define UV_WRITE(command_, in_, out_, handler_)                                \
 	{                                                                      \

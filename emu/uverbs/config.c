@@ -68,10 +68,40 @@ static void say(const char *fmt, va_list args)
 		;
 }
 
-/* The first word is the default. */
-static int choose(const char *variable, const struct word *words)
+/*
+ * A program's pre-initialisation functions run before the C library has its
+ * environment; the kernel has it.
+ */
+static const char *early_variable(const char *name)
 {
-	const char *text = getenv(variable);
+	static char text[65536];
+	static ssize_t size;
+	size_t len = strlen(name);
+	int fd;
+
+	if (!size) {
+		fd = uv_real()->open("/proc/self/environ",
+				     O_RDONLY | O_CLOEXEC);
+		size = fd < 0 ? -1
+			      : uv_real()->read(fd, text, sizeof(text) - 1);
+		if (fd >= 0)
+			uv_real()->close(fd);
+	}
+	for (const char *at = text; at < text + size; at += strlen(at) + 1)
+		if (!strncmp(at, name, len) && at[len] == '=')
+			return at + len + 1;
+	return NULL;
+}
+
+static const char *variable(const char *name)
+{
+	return environ ? getenv(name) : early_variable(name);
+}
+
+/* The first word is the default. */
+static int choose(const char *name, const struct word *words)
+{
+	const char *text = variable(name);
 	const struct word *word;
 
 	if (!text || !*text)
@@ -79,14 +109,14 @@ static int choose(const char *variable, const struct word *words)
 	for (word = words; word->word; word++)
 		if (!strcmp(text, word->word))
 			return word->value;
-	uv_say(NIC_LOG_ERROR, "%s=%s: not a word that I know; it is %s",
-	       variable, text, words->word);
+	uv_say(NIC_LOG_ERROR, "%s=%s: not a word that I know; it is %s", name,
+	       text, words->word);
 	return words->value;
 }
 
 static unsigned choose_nics(void)
 {
-	const char *text = getenv("BELFRY_NICS");
+	const char *text = variable("BELFRY_NICS");
 	unsigned long value;
 	char *end;
 
@@ -103,7 +133,7 @@ static unsigned choose_nics(void)
 /* As it is now: the program may go to another directory. */
 static const char *choose_fabric(void)
 {
-	const char *text = getenv("BELFRY_FABRIC");
+	const char *text = variable("BELFRY_FABRIC");
 	char here[PATH_MAX];
 
 	if (!text || !*text)
@@ -118,7 +148,7 @@ static const char *choose_fabric(void)
 
 static const char *choose_trace(void)
 {
-	const char *text = getenv("BELFRY_TRACE");
+	const char *text = variable("BELFRY_TRACE");
 
 	return text && *text ? text : NULL;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "emu/uverbs/call.h"
+#include "emu/uverbs/mapping.h"
 
 /* Room for every offset that uar.c gives out. */
 #define FILE_BYTES (0x100000ull << 12)
@@ -151,4 +152,6 @@ void uv_context_after_fork(void)
 	pthread_mutex_init(&list_lock, NULL);
 	contexts = NULL;
 	uv_event_after_fork();
+	uv_xrcd_after_fork();
+	uv_mapping_after_fork();
 }

@@ -13,13 +13,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "emu/core.h"
 #include "emu/runner.h"
 #include "emu/uverbs/device.h"
 #include "emu/uverbs/fd.h"
+#include "emu/uverbs/limits.h"
+#include "emu/uverbs/mapping.h"
 #include "emu/uverbs/real.h"
 #include "emu/uverbs/sysfs.h"
 #include "emu/wire.h"
@@ -35,6 +39,9 @@ enum {
 	ATTACH_ATTEMPTS = 10,
 	/* Steps for the last answers of a process that ends. */
 	LAST_STEPS = 64,
+	/* Where cores are few: for the answer to what was just sent. */
+	SHORT_SPIN_NS = 2000,
+	SLICE_NS = 100000,
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -107,16 +114,43 @@ static void open_trace(void)
 		       strerror(errno));
 }
 
+/*
+ * The runner's first call. Where the program polls on every core, the runner
+ * has to take one from it the moment that a packet comes, or each message
+ * waits for the end of a time slice. A real-time priority does that; without
+ * the right to one, a short slice helps where the kernel (6.12) knows it.
+ */
+static void begin_runner(void)
+{
+	const struct sched_param first = {.sched_priority = 1};
+	struct slice {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime_ns, deadline_ns, period_ns;
+	} slice = {.size = sizeof(slice), .runtime_ns = SLICE_NS};
+
+	uv_enter();
+	if (!uv_mapping_traps())
+		return;
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first))
+		syscall(SYS_sched_setattr, 0, &slice, 0);
+}
+
 /* What all NICs share. Returns 0 or -errno. */
 static int start(void)
 {
-	const struct nic_runner_config config = {.cpu = -1, .begin = uv_enter};
+	const struct nic_runner_config config = {
+		.cpu = -1,
+		.begin = begin_runner,
+		.spin_ns = uv_mapping_traps() ? SHORT_SPIN_NS : 0,
+	};
 
-	if (ended || (started && !uv_fd_mine()))
+	if (ended)
 		return -ENODEV;
 	if (started)
 		return 0;
-	uv_fd_own();
 	uv_former_image_gone();
 	open_trace();
 	runner = nic_runner_start(&config);
@@ -142,30 +176,14 @@ static int attach(struct nic *nic)
 	return status;
 }
 
-/* As the adapters' firmware is numbered: one series a generation. */
-static const char *firmware(enum nic_persona persona)
-{
-	switch (persona) {
-	case NIC_CONNECTX_5:
-		return "16.35.4030";
-	case NIC_CONNECTX_6:
-		return "20.43.2026";
-	case NIC_CONNECTX_8:
-		return "40.44.1036";
-	case NIC_CONNECTX_7:
-	default:
-		return "28.43.2026";
-	}
-}
-
 static void describe(struct uv_device *device)
 {
 	const struct uv_config *config = uv_config();
 	struct uv_device_info *info = &device->info;
 
 	snprintf(info->name, sizeof(info->name), "mlx5_%u", device->index);
-	snprintf(info->firmware, sizeof(info->firmware), "%s",
-		 firmware(config->persona));
+	snprintf(info->firmware, sizeof(info->firmware), "%d.%d.%04d",
+		 UV_FW_MAJOR, UV_FW_MINOR, UV_FW_SUB);
 	info->device_id = nic_persona_info(config->persona)->device_id;
 	info->link = config->link;
 	nic_query_port(device->nic, &info->port);
@@ -219,6 +237,10 @@ struct uv_device *uv_device_get(unsigned index)
 	device = __atomic_load_n(&devices[index], __ATOMIC_ACQUIRE);
 	if (device)
 		return device;
+	if (!uv_fd_mine()) {
+		errno = ENODEV;
+		return NULL;
+	}
 	uv_enter();
 	pthread_mutex_lock(&lock);
 	device = devices[index];
@@ -237,6 +259,11 @@ struct uv_device *uv_device_get(unsigned index)
 	return device;
 }
 
+struct uv_device *uv_device_made(unsigned index)
+{
+	return __atomic_load_n(&devices[index], __ATOMIC_ACQUIRE);
+}
+
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info)
 {
 	*info = device->info;
@@ -251,20 +278,20 @@ struct nic *uv_device_nic(struct uv_device *device)
 
 static void before_fork(void)
 {
-	pthread_mutex_lock(&lock);
+	/* In the order of uv_sysfs_root(), which asks for devices. */
 	uv_sysfs_before_fork();
+	pthread_mutex_lock(&lock);
 }
 
 static void after_fork_parent(void)
 {
-	uv_sysfs_after_fork(false);
 	pthread_mutex_unlock(&lock);
+	uv_sysfs_after_fork(false);
 }
 
 /* Only what is allowed after fork() in a program with threads. */
 static void after_fork_child(void)
 {
-	uv_sysfs_after_fork(true);
 	for (unsigned i = 0; i < UV_NICS_MAX; i++) {
 		devices[i] = NULL;
 		failed[i] = 0;
@@ -275,32 +302,37 @@ static void after_fork_child(void)
 	uv_context_after_fork();
 	uv_fd_after_fork();
 	pthread_mutex_unlock(&lock);
+	uv_sysfs_after_fork(true);
 }
 
 /* ------------------------------------------------------ begin and end */
 
 __attribute__((constructor)) static void begin(void)
 {
-	uv_real();
+	(void)uv_fd_mine();
 	uv_config();
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-	uv_enter();
 	uv_former_image_gone();
-	uv_leave();
+}
+
+void uv_settle(struct nic *nic)
+{
+	for (unsigned i = 0; i < LAST_STEPS; i++)
+		if (nic_step(nic, nic_runner_now_ns()) == NIC_STEP_IDLE)
+			break;
 }
 
 static void leave(struct uv_device *device)
 {
-	for (unsigned i = 0; i < LAST_STEPS; i++)
-		if (nic_step(device->nic, nic_runner_now_ns()) == NIC_STEP_IDLE)
-			break;
+	uv_settle(device->nic);
 	nic_detach_wire(device->nic);
 }
 
 /* A child of vfork() that ends by exit() must leave all as it is. */
 __attribute__((destructor)) static void end(void)
 {
-	if (!started || !uv_fd_mine())
+	/* So must a signal handler that ends the process from within. */
+	if (!started || !uv_fd_mine() || uv_in_call())
 		return;
 	uv_enter();
 	pthread_mutex_lock(&lock);

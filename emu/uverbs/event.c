@@ -49,34 +49,48 @@ static struct uv_event_source *sources[BUCKETS];
 
 /* --------------------------------------------------------------- channels */
 
+/* Our end, under a number that the program has no business with. */
+static int keep(int fd)
+{
+	int internal = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	close(fd);
+	return internal;
+}
+
 static int open_pipe(struct uv_channel *channel, int *program)
 {
 	char path[32];
-	int fds[2];
+	int fds[2], ret;
 
-	if (pipe2(fds, O_CLOEXEC))
+	/* Not internal: the program's end is a low number, for select(). */
+	uv_leave();
+	ret = pipe2(fds, O_CLOEXEC);
+	uv_enter();
+	if (ret)
 		return -errno;
 	*program = fds[0];
-	channel->write_fd = fds[1];
-	fcntl(fds[1], F_SETFL, O_NONBLOCK);
-	fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES);
+	channel->write_fd = keep(fds[1]);
+	fcntl(channel->write_fd, F_SETFL, O_NONBLOCK);
+	fcntl(channel->write_fd, F_SETPIPE_SZ, PIPE_BYTES);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
-	uv_enter();
 	channel->drain_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	uv_leave();
-	return channel->drain_fd < 0 ? -errno : 0;
+	return channel->drain_fd < 0 || channel->write_fd < 0 ? -EMFILE : 0;
 }
 
 static int open_sockets(struct uv_channel *channel, int *program)
 {
-	int fds[2];
+	int fds[2], ret;
 
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds))
+	uv_leave();
+	ret = socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds);
+	uv_enter();
+	if (ret)
 		return -errno;
 	*program = fds[0];
-	channel->write_fd = fds[1];
+	channel->write_fd = keep(fds[1]);
 	channel->datagrams = true;
-	return 0;
+	return channel->write_fd < 0 ? -EMFILE : 0;
 }
 
 static void free_channel(struct uv_channel *channel)
@@ -105,8 +119,6 @@ int uv_channel_new(struct uv_context *context, uint16_t type_id,
 	channel->refs = 1; /* of the descriptor */
 	channel->write_fd = channel->drain_fd = *fd = -1;
 	ret = events ? open_pipe(channel, fd) : open_sockets(channel, fd);
-	if (!ret)
-		ret = uv_fd_add(channel->write_fd, UV_FD_INTERNAL, NULL);
 	if (!ret)
 		ret = uv_fd_add(*fd, UV_FD_CHANNEL, channel);
 	if (ret) {

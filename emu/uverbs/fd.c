@@ -51,8 +51,11 @@ struct pool {
 static struct uv_fd_entry **chunks[CHUNKS];
 static struct pool first_pool;
 static struct uv_fd_entry internal = {.refs = 1, .kind = UV_FD_INTERNAL};
+static int highest = -1; /* no slot above it was ever filled */
 static pid_t owner;
+/* Initial-exec: reading them in a signal handler never allocates. */
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
+static __thread unsigned calls __attribute__((tls_model("initial-exec")));
 
 void uv_enter(void)
 {
@@ -70,15 +73,29 @@ bool uv_inside(void)
 	return depth != 0;
 }
 
-/* Anything in the table has been put there by the owner. */
-bool uv_fd_mine(void)
+void uv_call_begin(void)
 {
-	return __atomic_load_n(&owner, __ATOMIC_RELAXED) == getpid();
+	calls++;
 }
 
-void uv_fd_own(void)
+void uv_call_end(void)
 {
-	__atomic_store_n(&owner, getpid(), __ATOMIC_RELAXED);
+	calls--;
+}
+
+bool uv_in_call(void)
+{
+	return depth || calls;
+}
+
+/* The first to ask is the owner, at the latest the library's constructor. */
+bool uv_fd_mine(void)
+{
+	pid_t pid = getpid(), none = 0;
+
+	return __atomic_load_n(&owner, __ATOMIC_RELAXED) == pid ||
+	       __atomic_compare_exchange_n(&owner, &none, pid, false,
+					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 /* --------------------------------------------------------------- slots */
@@ -105,7 +122,7 @@ static struct uv_fd_entry **find_slot(int fd)
 static struct uv_fd_entry **make_slot(int fd)
 {
 	struct uv_fd_entry **slot = find_slot(fd), **none = NULL, **chunk;
-	const size_t size = CHUNK * sizeof(*chunk);
+	const size_t size = CHUNK * sizeof(struct uv_fd_entry *);
 
 	if (slot || fd < 0 || fd >> CHUNK_LOG2 >= CHUNKS)
 		return slot;
@@ -134,16 +151,25 @@ enum uv_fd_kind uv_fd_kind(int fd)
 
 int uv_fd_next(int fd)
 {
-	for (unsigned i = (unsigned)fd >> CHUNK_LOG2; i < CHUNKS; i++) {
-		int base = (int)(i << CHUNK_LOG2);
+	int last = __atomic_load_n(&highest, __ATOMIC_ACQUIRE);
 
-		if (!__atomic_load_n(&chunks[i], __ATOMIC_ACQUIRE))
-			continue;
-		for (int n = fd > base ? fd : base; n - base < CHUNK; n++)
-			if (load(find_slot(n)))
-				return n;
+	for (; fd <= last; fd++) {
+		if (!find_slot(fd))
+			fd |= CHUNK - 1;
+		else if (load(find_slot(fd)))
+			return fd;
 	}
 	return -1;
+}
+
+static void note_highest(int fd)
+{
+	int before = __atomic_load_n(&highest, __ATOMIC_RELAXED);
+
+	while (fd > before &&
+	       !__atomic_compare_exchange_n(&highest, &before, fd, false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
 }
 
 /* ------------------------------------------------------------- entries */
@@ -203,10 +229,12 @@ static void release(enum uv_fd_kind kind, void *object)
 {
 	if (!object)
 		return;
+	uv_call_begin();
 	if (kind == UV_FD_CONTEXT)
 		uv_context_release(object);
 	else if (kind == UV_FD_CHANNEL)
 		uv_channel_release(object);
+	uv_call_end();
 }
 
 static void put(struct uv_fd_entry *entry)
@@ -260,8 +288,6 @@ int uv_fd_add(int fd, enum uv_fd_kind kind, void *object)
 
 	if (!slot)
 		return -ENOMEM;
-	if (!__atomic_load_n(&owner, __ATOMIC_RELAXED))
-		uv_fd_own();
 	if (kind != UV_FD_INTERNAL) {
 		entry = claim(kind, object);
 		if (!entry)
@@ -282,6 +308,8 @@ void uv_fd_set(int fd, struct uv_fd_entry *entry)
 			put(entry);
 		return;
 	}
+	if (entry)
+		note_highest(fd);
 	before = __atomic_exchange_n(slot, entry, __ATOMIC_ACQ_REL);
 	if (before)
 		put(before);
@@ -391,7 +419,7 @@ void uv_fd_after_fork(void)
 {
 	struct pool *pool;
 
-	uv_fd_own();
+	__atomic_store_n(&owner, getpid(), __ATOMIC_RELAXED);
 	for (int fd = uv_fd_next(0); fd >= 0; fd = uv_fd_next(fd + 1)) {
 		if (uv_fd_kind(fd) != UV_FD_INTERNAL)
 			continue;

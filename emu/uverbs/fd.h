@@ -14,6 +14,14 @@ enum uv_fd_kind uv_fd_kind(int fd);
 bool uv_inside(void);
 
 /*
+ * Around calls into context.c. A signal handler that ends the process may find
+ * itself in the middle of one, with locks held.
+ */
+void uv_call_begin(void);
+void uv_call_end(void);
+bool uv_in_call(void);
+
+/*
  * A descriptor that the kernel has just given out. Inside, it is moved to a
  * high number and becomes internal; outside, whatever the table says about
  * it is out of date and is dropped. fd < 0 passes. Returns the descriptor.
@@ -22,8 +30,8 @@ int uv_fd_opened(int fd);
 
 /*
  * Take fd out of the table before it is closed, or another descriptor takes
- * its number; then tell how that went. Between the two the number is free for
- * other threads' use.
+ * its number; then tell how that went. Not in the other order, because another
+ * thread may get the number as soon as it is free.
  */
 struct uv_fd_entry;
 struct uv_fd_entry *uv_fd_take(int fd);
@@ -39,7 +47,6 @@ void uv_fd_set(int fd, struct uv_fd_entry *entry);
  * descriptors of its own, but our memory.
  */
 bool uv_fd_mine(void);
-void uv_fd_own(void);
 
 /* The first descriptor from fd on that is in the table; -1: none. */
 int uv_fd_next(int fd);

@@ -148,7 +148,7 @@ static int copy_to(int old, int new, int flags)
 	ret = flags < 0 ? UV_CALL(dup2, old, new)
 			: UV_CALL(dup3, old, new, flags);
 	saved = errno;
-	if (ret < 0 && saved != EBADF)
+	if (ret < 0)
 		uv_fd_restore(new, taken);
 	else
 		uv_fd_closed(taken);

@@ -65,13 +65,7 @@ UV_EXPORT int memfd_create(const char *name, unsigned flags)
 	return uv_fd_opened(UV_CALL(memfd_create, name, flags));
 }
 
-/*
- * For pidfd_open(), which old C libraries lack. The linker leads the calls of
- * this library here (--wrap).
- */
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-
+/* For pidfd_open(), which old C libraries lack. */
 long __wrap_syscall(long number, ...)
 {
 	long args[6], ret;

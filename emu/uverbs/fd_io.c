@@ -40,7 +40,9 @@ static int device_ioctl(int fd, unsigned long request, void *arg)
 	/* As the kernel after the device was taken away: a forked child. */
 	if (!context)
 		return fail(EIO);
+	uv_call_begin();
 	ret = uv_context_ioctl(context, request, arg);
+	uv_call_end();
 	uv_fd_put(UV_FD_CONTEXT, context);
 	return ret;
 }
@@ -60,22 +62,65 @@ UV_EXPORT int ioctl(int fd, unsigned long request, ...)
 
 /* ------------------------------------------------------------------- mmap */
 
+/* Where pages of contexts may be: most calls are about other memory. */
+static uintptr_t pages_begin = UINTPTR_MAX, pages_end;
+
+static void note_pages(const void *addr, size_t len)
+{
+	uintptr_t begin = (uintptr_t)addr, end = begin + len, seen;
+
+	seen = __atomic_load_n(&pages_begin, __ATOMIC_RELAXED);
+	while (begin < seen &&
+	       !__atomic_compare_exchange_n(&pages_begin, &seen, begin, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	seen = __atomic_load_n(&pages_end, __ATOMIC_RELAXED);
+	while (end > seen &&
+	       !__atomic_compare_exchange_n(&pages_end, &seen, end, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+static void going(void *addr, size_t len)
+{
+	uintptr_t begin = (uintptr_t)addr;
+
+	if (begin < __atomic_load_n(&pages_end, __ATOMIC_RELAXED) &&
+	    begin + len > __atomic_load_n(&pages_begin, __ATOMIC_RELAXED) &&
+	    !uv_inside() && uv_fd_mine()) {
+		uv_call_begin();
+		uv_context_unmapped(addr, len);
+		uv_call_end();
+	}
+}
+
 /* NOLINTNEXTLINE(readability-function-size): mmap() has six parameters */
 static void *do_mmap(void *addr, size_t len, int protection, int flags, int fd,
 		     off_t offset)
 {
-	void *mapped =
-		uv_real()->mmap(addr, len, protection, flags, fd, offset);
 	struct uv_context *context;
+	void *mapped;
 
+	if (flags & MAP_FIXED)
+		going(addr, len);
+	mapped = uv_real()->mmap(addr, len, protection, flags, fd, offset);
 	if (mapped == MAP_FAILED || flags & MAP_ANONYMOUS || !is_device(fd))
 		return mapped;
 	context = uv_fd_get(fd, UV_FD_CONTEXT);
 	if (!context)
 		return mapped;
+	note_pages(mapped, len);
+	uv_call_begin();
 	uv_context_mapped(context, mapped, len, (uint64_t)offset);
+	uv_call_end();
 	uv_fd_put(UV_FD_CONTEXT, context);
 	return mapped;
+}
+
+UV_EXPORT int munmap(void *addr, size_t len)
+{
+	going(addr, len);
+	return uv_real()->munmap(addr, len);
 }
 
 /* NOLINTNEXTLINE(readability-function-size) */

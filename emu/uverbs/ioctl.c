@@ -289,9 +289,10 @@ static int check_mandatory(struct uv_call *call)
 static const struct uv_method *find_method(uint16_t object, uint16_t method)
 {
 	static const struct uv_method *const tables[] = {
-		uv_methods_device, uv_methods_write, uv_methods_memory,
-		uv_methods_cq,	   uv_methods_srq,   uv_methods_qp,
-		uv_methods_uar,	   uv_methods_devx,  uv_methods_devx_event,
+		uv_methods_device, uv_methods_write,	  uv_methods_memory,
+		uv_methods_key,	   uv_methods_xrcd,	  uv_methods_cq,
+		uv_methods_srq,	   uv_methods_qp,	  uv_methods_uar,
+		uv_methods_devx,   uv_methods_devx_event,
 	};
 	const struct uv_method *m;
 	unsigned i;

@@ -17,12 +17,10 @@ int uv_status_errno(uint8_t status)
 		return 0;
 	case HW_CMD_INT_ERR:
 	case HW_CMD_BAD_SYS_STATE:
-	case HW_CMD_BAD_SIZE_OUTS_CQES:
 	case HW_CMD_BAD_INP_LEN:
 	case HW_CMD_BAD_OUTP_LEN:
 		return -EIO;
 	case HW_CMD_LIM_ERR:
-	case HW_CMD_IX_ERR:
 		return -ENOMEM;
 	case HW_CMD_NO_RES:
 		return -EAGAIN;

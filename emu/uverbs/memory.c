@@ -46,8 +46,8 @@ int uv_pin(uint64_t addr, uint64_t len, bool write)
 	if (errno != EINVAL)
 		return errno == ENOMEM || errno == EFAULT ? -EFAULT : -errno;
 	/* Not writable, if it can be read after all. */
-	if (write && !madvise((void *)(uintptr_t)from, to - from,
-			      MADV_POPULATE_READ))
+	if (write &&
+	    !madvise((void *)(uintptr_t)from, to - from, MADV_POPULATE_READ))
 		return -EFAULT;
 	return all_readable(from, to, page);
 }

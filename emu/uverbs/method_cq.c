@@ -14,6 +14,7 @@
 
 #include "emu/uverbs/call.h"
 #include "emu/uverbs/limits.h"
+#include "emu/uverbs/mapping.h"
 #include "emu/uverbs/memory.h"
 #include "hw/cmd_cq.h"
 #include "hw/doorbell.h"
@@ -159,6 +160,7 @@ static int make_cq(struct uv_context *context, struct uv_cq *cq,
 		return ret;
 	cq->cqn = hw_get(box.out, HW_CMD_OUT_NUMBER);
 	cq->uar = req->uar;
+	uv_mapping_find(context, cq->uar);
 	cq->uar->object.users++;
 	return 0;
 }
@@ -227,6 +229,68 @@ static int cq_create(struct uv_call *call)
 	return ret;
 }
 
+/* ------------------------------------------------------------------ resize */
+
+/* The device marks the end of the old ring, and goes on in the new one. */
+static int move(struct uv_context *context, struct uv_cq *cq,
+		const struct mlx5_ib_resize_cq *driver, uint32_t log_size)
+{
+	struct uv_box box = {{0}, {0}};
+	uint8_t *cqc = box.in + HW_CQC_OFFSET;
+	uint32_t umem = 0;
+	int ret;
+
+	ret = uv_umem(context, driver->buf_addr,
+		      (uint64_t)driver->cqe_size << log_size, &umem);
+	if (ret)
+		return ret;
+	hw_set(box.in, HW_CMD_IN_OPCODE, HW_CMD_MODIFY_CQ);
+	hw_set(box.in, HW_CMD_IN_OP_MOD, HW_MODIFY_CQ_RESIZE);
+	hw_set(box.in, HW_CMD_IN_NUMBER, cq->cqn);
+	hw_set(box.in, HW_MODIFY_CQ_FIELD_SELECT,
+	       HW_CQ_RESIZE_LOG_SIZE | HW_CQ_RESIZE_PAGE_OFFSET |
+		       HW_CQ_RESIZE_PAGE_SIZE);
+	hw_set(box.in, HW_CREATE_CQ_UMEM_ID, umem);
+	hw_set(box.in, HW_CREATE_CQ_UMEM_VALID, 1);
+	hw_set(cqc, HW_CQC_CQE_SZ, driver->cqe_size == 128);
+	hw_set(cqc, HW_CQC_LOG_CQ_SIZE, log_size);
+	hw_set(cqc, HW_CQC_UAR_PAGE, cq->uar->page_id);
+	ret = uv_box_exec(context, &box);
+	uv_umem_drop(context, ret ? umem : cq->umem);
+	if (!ret)
+		cq->umem = umem;
+	return ret;
+}
+
+static int resize_cq(struct uv_call *call)
+{
+	struct ib_uverbs_resize_cq_resp resp = {0};
+	struct mlx5_ib_resize_cq driver;
+	struct ib_uverbs_resize_cq req;
+	uint32_t log_size = 0;
+	struct uv_cq *cq;
+	int ret = uv_call_in(call, UVERBS_ATTR_CORE_IN, &req, sizeof(req));
+
+	if (!ret)
+		ret = uv_call_in(call, UVERBS_ATTR_UHW_IN, &driver,
+				 sizeof(driver));
+	if (ret)
+		return ret == -ENOENT ? -EINVAL : ret;
+	cq = uv_object_find(call->context, UVERBS_OBJECT_CQ, req.cq_handle,
+			    &ret);
+	if (!cq || !req.cqe || req.cqe >= 1u << UV_LOG_MAX_CQE ||
+	    (driver.cqe_size != 64 && driver.cqe_size != 128) ||
+	    driver.reserved0 || driver.reserved1)
+		return -EINVAL;
+	while (1u << log_size < req.cqe + 1)
+		log_size++;
+	ret = move(call->context, cq, &driver, log_size);
+	if (ret)
+		return ret;
+	resp.cqe = (1u << log_size) - 1;
+	return uv_call_out(call, UVERBS_ATTR_CORE_OUT, &resp, sizeof(resp));
+}
+
 /* ------------------------------------------------------------------ tables */
 
 /* struct ib_uverbs_ex_modify_cq, which not every kernel header has. */
@@ -287,6 +351,8 @@ const struct uv_method uv_methods_cq[] = {
 };
 
 const struct uv_write uv_writes_cq[] = {
+	UV_WRITE(RESIZE_CQ, sizeof(struct ib_uverbs_resize_cq),
+		 sizeof(uint32_t), resize_cq),
 	UV_WRITE_EX(MODIFY_CQ, sizeof(struct modify_cq), 0, ex_modify_cq),
 	{0},
 };

@@ -90,7 +90,6 @@ static int take_event_fd(struct uv_call *call, int *out)
 	*out = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (*out < 0)
 		return -EBADF;
-	uv_fd_add(*out, UV_FD_INTERNAL, NULL);
 	return 0;
 }
 

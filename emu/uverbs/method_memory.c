@@ -135,8 +135,7 @@ static uint32_t nic_access(uint32_t access)
 	return out;
 }
 
-/* A key for what mr says; its memory is pinned or mapped already. */
-static int make_key(struct uv_context *context, struct uv_mr *mr, uint32_t *key)
+static struct nic_mkey_attr key_attr(const struct uv_mr *mr)
 {
 	struct nic_mkey_attr attr = {
 		.mem = {.addr = (void *)(uintptr_t)mr->start,
@@ -146,9 +145,8 @@ static int make_key(struct uv_context *context, struct uv_mr *mr, uint32_t *key)
 		.pd = mr->pd->pdn,
 		.access = nic_access(mr->access),
 	};
-	int ret = nic_mkey_register(context->nic, &attr, key);
 
-	return ret == -ENOSPC ? -ENOMEM : ret;
+	return attr;
 }
 
 static int pin(const struct uv_mr *mr)
@@ -165,6 +163,7 @@ static struct uv_mr *new_mr(struct uv_context *context,
 			    const struct uv_mr *init, int *error)
 {
 	struct uv_mr *mr = uv_object_new(context, &mr_type);
+	struct nic_mkey_attr attr;
 
 	*error = -ENOMEM;
 	if (!mr)
@@ -176,8 +175,10 @@ static struct uv_mr *new_mr(struct uv_context *context,
 	mr->access = init->access;
 	mr->mapping = init->mapping;
 	mr->mapping_bytes = init->mapping_bytes;
-	*error = make_key(context, mr, &mr->mkey);
+	attr = key_attr(mr);
+	*error = nic_mkey_register(context->nic, &attr, &mr->mkey);
 	if (*error) {
+		*error = *error == -ENOSPC ? -ENOMEM : *error;
 		uv_object_free(&mr->object);
 		return NULL;
 	}
@@ -252,11 +253,12 @@ static int apply_rereg(struct uv_call *call,
 	return ret ? ret : pin(next);
 }
 
-/* The key's number changes with it: the library takes it from the answer. */
+/* The key's number stays: the program has told its peers. */
 static int rereg_mr(struct uv_call *call)
 {
 	struct ib_uverbs_rereg_mr req;
 	struct ib_uverbs_rereg_mr_resp resp = {0};
+	struct nic_mkey_attr attr;
 	struct uv_mr *mr, next;
 	int ret;
 
@@ -269,11 +271,12 @@ static int rereg_mr(struct uv_call *call)
 		return -EINVAL;
 	next = *mr;
 	ret = apply_rereg(call, &req, &next);
-	if (!ret)
-		ret = make_key(call->context, &next, &next.mkey);
 	if (ret)
 		return ret;
-	nic_mkey_deregister(call->context->nic, mr->mkey);
+	attr = key_attr(&next);
+	ret = nic_mkey_change(call->context->nic, mr->mkey, &attr);
+	if (ret)
+		return ret == -ENOSPC ? -ENOMEM : ret;
 	mr->pd->object.users--;
 	next.pd->object.users++;
 	*mr = next;

@@ -14,6 +14,7 @@
 
 #include "emu/uverbs/call.h"
 #include "emu/uverbs/limits.h"
+#include "emu/uverbs/mapping.h"
 #include "emu/uverbs/memory.h"
 #include "emu/uverbs/qp.h"
 #include "hw/cmd_qp.h"
@@ -47,8 +48,10 @@ static void drop_memory(struct uv_qp *qp)
 static int destroy_qp(struct uv_object *object)
 {
 	struct uv_qp *qp = (struct uv_qp *)object;
-	int ret = uv_box_number(object->context, HW_CMD_DESTROY_QP, qp->qpn);
+	int ret;
 
+	uv_settle(object->context->nic); /* a NIC has acknowledged all of it */
+	ret = uv_box_number(object->context, HW_CMD_DESTROY_QP, qp->qpn);
 	if (ret)
 		return ret;
 	uv_source_remove(&qp->source);
@@ -99,6 +102,9 @@ static int service_type(uint8_t type)
 		return HW_QP_ST_UC;
 	case IB_UVERBS_QPT_UD:
 		return HW_QP_ST_UD;
+	case IB_UVERBS_QPT_XRC_INI:
+	case IB_UVERBS_QPT_XRC_TGT:
+		return HW_QP_ST_XRC;
 	case IB_UVERBS_QPT_RAW_PACKET:
 		uv_unsupported("a raw packet queue pair");
 		return -EOPNOTSUPP;
@@ -118,9 +124,16 @@ static int read_objects(struct uv_call *call, struct uv_qp *qp)
 		uv_call_object(call, UVERBS_ATTR_CREATE_QP_SEND_CQ_HANDLE);
 	qp->recv_cq =
 		uv_call_object(call, UVERBS_ATTR_CREATE_QP_RECV_CQ_HANDLE);
+	qp->xrcd = uv_call_object(call, UVERBS_ATTR_CREATE_QP_XRCD_HANDLE);
+	if (qp->type == IB_UVERBS_QPT_XRC_TGT) {
+		qp->pd = NULL;
+		qp->send_cq = qp->recv_cq = NULL;
+		return qp->xrcd ? 0 : -EINVAL;
+	}
+	qp->xrcd = NULL;
 	if (!qp->pd || !qp->send_cq)
 		return -EINVAL;
-	if (!qp->recv_cq)
+	if (!qp->recv_cq || qp->type == IB_UVERBS_QPT_XRC_INI)
 		qp->recv_cq = qp->send_cq;
 	return 0;
 }
@@ -134,6 +147,7 @@ static int exact_log2(uint32_t n, uint32_t *log)
 	return 0;
 }
 
+/* The ring may be larger than what was asked for: that is what there is. */
 static int read_sizes(struct request *req)
 {
 	const struct mlx5_ib_create_qp *driver = &req->driver;
@@ -147,8 +161,10 @@ static int read_sizes(struct request *req)
 	if (ret || !driver->rq_wqe_count || req->qp.srq)
 		return ret;
 	if (driver->rq_wqe_shift < 4 ||
-	    1u << driver->rq_wqe_shift > UV_MAX_RQ_DESC)
+	    driver->rq_wqe_shift > UV_LOG_MAX_RQ_DESC)
 		return -EINVAL;
+	req->qp.cap.max_recv_wr = driver->rq_wqe_count;
+	req->qp.cap.max_recv_sge = (1u << driver->rq_wqe_shift) / HW_WQE_DS;
 	return exact_log2(driver->rq_wqe_count, &req->log_rq);
 }
 
@@ -158,6 +174,8 @@ static int read_uar(struct uv_context *context, struct request *req)
 	uint32_t flags = req->driver.flags;
 	uint32_t bfreg = req->driver.bfreg_index;
 
+	if (req->qp.type == IB_UVERBS_QPT_XRC_TGT)
+		return 0; /* it sends nothing */
 	if (flags & MLX5_QP_FLAG_UAR_PAGE_INDEX) {
 		req->qp.uar = uv_uar_by_page(context, bfreg);
 		return req->qp.uar ? 0 : -EINVAL;
@@ -238,6 +256,15 @@ static void fill_context(const struct request *req, uint8_t *qpc)
 
 	hw_set(qpc, HW_QPC_ST, (uint32_t)service_type(qp->type));
 	hw_set(qpc, HW_QPC_PM_STATE, HW_PM_MIGRATED);
+	if (qp->xrcd) {
+		/* No queue of its own: packets name the XRC SRQ. */
+		hw_set(qpc, HW_QPC_XRCD, qp->xrcd->xrcd);
+		hw_set(qpc, HW_QPC_PD, qp->xrcd->pdn);
+		hw_set(qpc, HW_QPC_CQN_RCV, qp->xrcd->cqn);
+		hw_set(qpc, HW_QPC_NO_SQ, 1);
+		hw_set(qpc, HW_QPC_RQ_TYPE, HW_RQ_SRQ);
+		return;
+	}
 	hw_set(qpc, HW_QPC_PD, qp->pd->pdn);
 	hw_set(qpc, HW_QPC_UAR_PAGE, qp->uar->page_id);
 	hw_set(qpc, HW_QPC_USER_INDEX, req->driver.uidx);
@@ -338,6 +365,8 @@ static int qp_create(struct uv_call *call)
 		return ret;
 	}
 	fill_object(call, qp, &req.qp);
+	if (qp->uar)
+		uv_mapping_find(call->context, qp->uar);
 	ret = answer_create(call, qp, &req);
 	if (ret)
 		uv_object_destroy(&qp->object);

@@ -80,9 +80,10 @@ static uint16_t command_of(uint8_t from, uint8_t to)
 
 /* ------------------------------------------------------------- to the QPC */
 
+/* Rounded up. */
 static uint32_t log2_of(uint32_t n)
 {
-	return n > 1 ? 31 - (uint32_t)__builtin_clz(n) : 0;
+	return n > 1 ? 32 - (uint32_t)__builtin_clz(n - 1) : 0;
 }
 
 /* The six bytes that the wire gives the NIC with this GID. */

@@ -4,10 +4,10 @@
  * lead into a tree of our own (sysfs.c). The tree has the kernel's layout, so
  * relative names and links inside it need no help.
  *
- * Not modelled: listings of directories above (/sys/class, /sys/bus/pci/devices)
- * do not show what is ours; a name that reaches ours through a link elsewhere
- * (/proc/self/root/sys/...), or by a relative name from above, is not seen;
- * glob() and ftw() are seen as far as they open directories inside.
+ * Not modelled: listings of directories above (/sys/class,
+ * /sys/bus/pci/devices) do not show what is ours; a name that reaches ours
+ * through a link elsewhere (/proc/self/root/sys/...) is not seen; the C
+ * library's glob() and ftw() open directories by calls that are not seen.
  *
  * Thread: any.
  */
@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "emu/uverbs/fd.h"
+#include "emu/uverbs/real.h"
 #include "emu/uverbs/sysfs.h"
 
 /* What begins like one of these is ours; '\0' or one of "next" follows. */
@@ -127,40 +128,63 @@ static int device_of(const char *name)
 /* The cheap part, which every name of the program goes through. */
 static bool may_be_ours(const char *name)
 {
-	if (!name || name[0] != '/' || uv_inside())
+	if (!name || uv_inside())
 		return false;
+	if (name[0] != '/')
+		return strstr(name, "infiniband") ||
+		       strstr(name, UV_PCI_DOMAIN ":");
 	name += strspn(name, "/.");
 	return !strncmp(name, "sys", 3) || !strncmp(name, "dev", 3);
+}
+
+/*
+ * The name from the root of one that is relative to dir. hwloc names all files
+ * relative to a descriptor of "/". Returns false if it cannot be told.
+ */
+static bool from_root(int dir, const char *name, char full[2 * PATH_MAX])
+{
+	char link[32];
+	ssize_t len;
+
+	if (dir == AT_FDCWD) {
+		if (!getcwd(full, PATH_MAX))
+			return false;
+	} else {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+		len = uv_real()->readlink(link, full, PATH_MAX - 1);
+		if (len <= 0 || *full != '/')
+			return false;
+		full[len] = '\0';
+	}
+	len = (ssize_t)strlen(full);
+	snprintf(full + len, 2 * PATH_MAX - (size_t)len, "/%s", name);
+	return true;
 }
 
 /* root, the entry into it, and the rest. Returns false with errno. */
 static bool lead_in(struct uv_path *path, size_t entry, const char *rest)
 {
-	int saved = errno;
 	const char *root = uv_sysfs_root();
 	size_t len = root ? strlen(root) : 0;
 
-	errno = saved;
 	if (!root || len + entry + strlen(rest) + 1 > sizeof(path->buf)) {
 		errno = root ? ENAMETOOLONG : ENOENT;
 		return false;
 	}
 	memmove(path->buf + len, path->buf, entry);
 	memcpy(path->buf, root, len);
-	strcpy(path->buf + len + entry, rest);
+	memcpy(path->buf + len + entry, rest, strlen(rest) + 1);
 	path->name = path->buf;
 	return true;
 }
 
-bool uv_path_find(const char *name, struct uv_path *path)
+/* full: name, from the root. */
+static bool find(const char *full, struct uv_path *path)
 {
 	const char *rest = NULL;
 	size_t entry = 0;
 
-	path->name = name;
-	path->device = -1;
-	if (!may_be_ours(name) || !tidy(name, path->buf, &entry, &rest) ||
-	    !rest)
+	if (!tidy(full, path->buf, &entry, &rest) || !rest)
 		return true;
 	path->device = device_of(path->buf);
 	if (is_redirected(path->buf))
@@ -168,6 +192,38 @@ bool uv_path_find(const char *name, struct uv_path *path)
 	/* In and out again, by "..": what it passes through is not there. */
 	path->name = *path->buf ? path->buf : "/";
 	return true;
+}
+
+/* Not inlined: other names should not pay for its stack. */
+__attribute__((noinline)) static bool find_relative(int dir, const char *name,
+						    struct uv_path *path)
+{
+	char full[2 * PATH_MAX];
+
+	return !from_root(dir, name, full) || find(full, path);
+}
+
+bool uv_path_find_at(int dir, const char *name, struct uv_path *path)
+{
+	int saved = errno;
+	bool good = true;
+
+	path->name = name;
+	path->device = -1;
+	if (!may_be_ours(name))
+		return true;
+	if (*name == '/')
+		good = find(name, path);
+	else
+		good = find_relative(dir, name, path);
+	if (good)
+		errno = saved;
+	return good;
+}
+
+bool uv_path_find(const char *name, struct uv_path *path)
+{
+	return uv_path_find_at(AT_FDCWD, name, path);
 }
 
 /* The length of our tree's name if name lies in it, else 0. */

@@ -23,6 +23,7 @@ struct uv_path {
  * nowhere (no tree, or too long a name).
  */
 bool uv_path_find(const char *name, struct uv_path *path);
+bool uv_path_find_at(int dir, const char *name, struct uv_path *path);
 
 /* A name that came from the C library: ours becomes the kernel's again. */
 void uv_path_show(char *name);

@@ -35,7 +35,7 @@ UV_EXPORT int faccessat(int dir, const char *name, int mode, int flags)
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	if (path.device >= 0)
 		return device_access(mode);
@@ -78,17 +78,17 @@ UV_EXPORT ssize_t readlinkat(int dir, const char *name, char *buf, size_t size)
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	return shown(UV_CALL(readlinkat, dir, path.name, buf, size), buf);
 }
 
-/* The program is at fault; its own C library says so and ends it. */
+/* The program is at fault; its C library says so and ends it. */
 UV_EXPORT ssize_t __readlink_chk(const char *name, char *buf, size_t size,
 				 size_t room)
 {
 	if (size > room)
-		__builtin_trap();
+		__chk_fail();
 	return readlink(name, buf, size);
 }
 
@@ -96,7 +96,7 @@ UV_EXPORT ssize_t __readlinkat_chk(int dir, const char *name, char *buf,
 				   size_t size, size_t room)
 {
 	if (size > room)
-		__builtin_trap();
+		__chk_fail();
 	return readlinkat(dir, name, buf, size);
 }
 
@@ -126,7 +126,7 @@ UV_EXPORT char *realpath(const char *name, char *resolved)
 UV_EXPORT char *__realpath_chk(const char *name, char *resolved, size_t room)
 {
 	if (room < PATH_MAX)
-		__builtin_trap();
+		__chk_fail();
 	return full_name(name, resolved);
 }
 

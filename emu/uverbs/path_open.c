@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
+#include "emu/uverbs/call.h"
 #include "emu/uverbs/fd.h"
 #include "emu/uverbs/path.h"
 #include "emu/uverbs/real.h"
@@ -25,24 +27,54 @@
 
 static int open_device(unsigned index, int flags)
 {
-	if (flags & O_DIRECTORY)
+	int fd = -1;
+
+	if (flags & O_DIRECTORY) {
 		errno = ENOTDIR;
-	else if ((flags & O_CREAT) && (flags & O_EXCL))
+	} else if ((flags & O_CREAT) && (flags & O_EXCL)) {
 		errno = EEXIST;
-	else
-		return uv_context_open(index, flags);
+	} else {
+		uv_call_begin();
+		fd = uv_context_open(index, flags);
+		uv_call_end();
+	}
+	return fd;
+}
+
+/* Its users say only that they could not open something. */
+static int missing(const char *name)
+{
+	static const struct {
+		const char *file, *what;
+	} services[] = {
+		{"/dev/infiniband/rdma_cm",
+		 "/dev/infiniband/rdma_cm (librdmacm)"},
+		{"/dev/infiniband/umad", "/dev/infiniband/umad* (libibumad)"},
+		{"/dev/infiniband/issm", "/dev/infiniband/issm* (subnet "
+					 "managers)"},
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (strstr(name, services[i].file))
+			uv_unsupported(services[i].what);
+	errno = ENOENT;
 	return -1;
 }
 
 static int open_at(int dir, const char *name, int flags, mode_t mode)
 {
 	struct uv_path path;
+	int fd;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	if (path.device >= 0 && !(flags & O_PATH))
 		return open_device((unsigned)path.device, flags);
-	return uv_fd_opened(UV_CALL(openat, dir, path.name, flags, mode));
+	fd = UV_CALL(openat, dir, path.name, flags, mode);
+	if (fd < 0 && errno == ENOENT && path.name == path.buf)
+		return missing(path.name);
+	return uv_fd_opened(fd);
 }
 
 UV_EXPORT int open(const char *name, int flags, ...)
@@ -171,6 +203,21 @@ UV_EXPORT DIR *opendir(const char *name)
 	return UV_CALL_POINTER(opendir, path.name);
 }
 
+/* The C library closes the descriptor by a call that we do not see. */
+UV_EXPORT int closedir(DIR *dir)
+{
+	int fd = dir ? dirfd(dir) : -1, ret, saved;
+	struct uv_fd_entry *taken = NULL;
+
+	if (uv_fd_kind(fd) != UV_FD_NONE && uv_fd_mine())
+		taken = uv_fd_take(fd);
+	ret = UV_CALL(closedir, dir);
+	saved = errno;
+	uv_fd_closed(taken);
+	errno = saved;
+	return ret;
+}
+
 typedef int filter(const struct dirent *entry);
 typedef int compare(const struct dirent **a, const struct dirent **b);
 typedef int filter64(const struct dirent64 *entry);
@@ -201,7 +248,7 @@ UV_EXPORT int scandirat(int dir, const char *name, struct dirent ***list,
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	return UV_CALL(scandirat, dir, path.name, list, wanted, order);
 }
@@ -211,7 +258,7 @@ UV_EXPORT int scandirat64(int dir, const char *name, struct dirent64 ***list,
 {
 	struct uv_path path;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	return UV_CALL(scandirat64, dir, path.name, list, wanted, order);
 }

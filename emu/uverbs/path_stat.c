@@ -60,7 +60,7 @@ UV_EXPORT int fstatat(int dir, const char *name, struct stat *st, int flags)
 	struct uv_path path;
 	int ret;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	ret = UV_CALL(fstatat, dir, path.name, st, flags);
 	if (!ret && means_descriptor(dir, name, flags))
@@ -80,7 +80,7 @@ UV_EXPORT int statx(int dir, const char *name, int flags, unsigned mask,
 	struct stat st;
 	int ret;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	ret = UV_CALL(statx, dir, path.name, flags, mask, stx);
 	if (ret)
@@ -135,7 +135,7 @@ UV_EXPORT int __fxstatat(int version, int dir, const char *name,
 	struct uv_path path;
 	int ret;
 
-	if (!uv_path_find(name, &path))
+	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	ret = UV_CALL(__fxstatat, version, dir, path.name, st, flags);
 	if (!ret && means_descriptor(dir, name, flags))

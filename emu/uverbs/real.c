@@ -38,9 +38,6 @@ int uv_missing(void)
 
 /* ------------------------------------------------- while dlsym() is busy */
 
-/* The C library's own; syscall() itself is __wrap_syscall() in this library. */
-long __real_syscall(long number, ...);
-
 /* The third argument of open, fcntl and ioctl, which may not be there. */
 #define TAKE_ARGUMENT(arg, last)                                               \
 	do {                                                                   \

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 /* Not in any header: what fortified or old programs call. */
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
 int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
@@ -42,7 +44,16 @@ int __fxstatat64(int version, int dir, const char *path, struct stat64 *st,
 ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_t room);
 ssize_t __readlinkat_chk(int dir, const char *path, char *buf, size_t size,
 			 size_t room);
+_Noreturn void __chk_fail(void);
 char *__realpath_chk(const char *path, char *resolved, size_t room);
+
+/*
+ * The C library's syscall(); that of this library is __wrap_syscall(), which
+ * the linker leads its calls to (--wrap).
+ */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 /* A call that this C library lacks is NULL. */
 struct uv_real {

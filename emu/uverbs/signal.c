@@ -20,10 +20,12 @@
 #include "emu/fault.h"
 #include "emu/uverbs/uverbs.h"
 
-/* Not in every <signal.h>. */
-int __sigaction(int sig, const struct sigaction *action, struct sigaction *old);
+/* Other names of the same calls, as programs import them. */
+int sigaction_too(int sig, const struct sigaction *action,
+		  struct sigaction *old) __asm__("__sigaction");
 sighandler_t bsd_signal(int sig, sighandler_t handler);
-sighandler_t __sysv_signal(int sig, sighandler_t handler);
+sighandler_t sysv_signal_too(int sig,
+			     sighandler_t handler) __asm__("__sysv_signal");
 
 typedef sighandler_t (*signal_fn)(int sig, sighandler_t handler);
 typedef int (*mask_fn)(int how, const sigset_t *set, sigset_t *old);
@@ -218,8 +220,8 @@ UV_EXPORT int sigaction(int sig, const struct sigaction *action,
 	return other_sigaction(sig, action, old);
 }
 
-UV_EXPORT int __sigaction(int sig, const struct sigaction *action,
-			  struct sigaction *old)
+UV_EXPORT int sigaction_too(int sig, const struct sigaction *action,
+			    struct sigaction *old)
 {
 	return sigaction(sig, action, old);
 }
@@ -275,7 +277,7 @@ UV_EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
 	return set_handler(sig, handler, (int)SA_RESETHAND | SA_NODEFER, false);
 }
 
-UV_EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler)
+UV_EXPORT sighandler_t sysv_signal_too(int sig, sighandler_t handler)
 {
 	return sysv_signal(sig, handler);
 }

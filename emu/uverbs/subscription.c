@@ -24,7 +24,7 @@ enum {
 	EQE_QP_NUMBER = 24,
 	EQE_COMP_CQN = 24, /* completion: after six reserved words */
 	EQE_CQ_ERROR_CQN = 0,
-	EQE_CQ_ERROR_SYNDROME = 35 - EQE_DATA,
+	EQE_CQ_ERROR_SYNDROME = 11,
 };
 
 struct subscription {

@@ -63,7 +63,11 @@ static void remove_at(int dir_fd, const char *name, unsigned depth)
 
 enum { DEPTH = 16 };
 
-void uv_sysfs_sweep(int dir_fd, bool also_own)
+/*
+ * Trees in the fabric that nobody needs: those of this process, which it had
+ * before exec(), and of processes that have ended.
+ */
+static void sweep(int dir_fd, bool only_own)
 {
 	unsigned long long start;
 	struct dirent *entry;
@@ -80,7 +84,8 @@ void uv_sysfs_sweep(int dir_fd, bool also_own)
 	while ((entry = readdir(dir))) {
 		if (sscanf(entry->d_name, "tree.%d.%llu", &pid, &start) != 2)
 			continue;
-		if (pid == getpid() ? also_own : shm_process_ended(pid, start))
+		if (pid == getpid() ||
+		    (!only_own && shm_process_ended(pid, start)))
 			remove_at(dir_fd, entry->d_name, DEPTH);
 	}
 	closedir(dir);
@@ -106,7 +111,7 @@ static int make_in(const struct shm_fabric *fabric)
 	char name[64], dir[PATH_MAX];
 	int fd, status;
 
-	uv_sysfs_sweep(fabric->dir_fd, true);
+	sweep(fabric->dir_fd, false);
 	snprintf(name, sizeof(name), "tree.%d.%llu", getpid(),
 		 (unsigned long long)shm_process_start(getpid()));
 	/* As realpath() will say it, so that it can be mapped back. */
@@ -153,6 +158,10 @@ const char *uv_sysfs_root(void)
 
 	if (name)
 		return name;
+	if (!uv_fd_mine()) {
+		errno = ENODEV;
+		return NULL;
+	}
 	uv_enter();
 	pthread_mutex_lock(&lock);
 	if (!made && !failed) {
@@ -186,16 +195,22 @@ void uv_sysfs_after_fork(bool child)
 
 /* ------------------------------------------------------------------ exec */
 
+/* Every program that starts comes here: one look into the directory. */
 static void look_for_former(void)
 {
-	const struct uv_config *config = uv_config();
+	const char *dir = uv_config()->fabric;
 	struct shm_error error = {NULL, 0};
 	struct shm_fabric fabric;
+	bool found;
 
-	if (shm_fabric_open(&fabric, config->fabric, false, &error))
+	if (shm_fabric_peek(&fabric, dir))
+		return;
+	sweep(fabric.dir_fd, true);
+	found = shm_fabric_has_own(&fabric);
+	shm_fabric_close(&fabric);
+	if (!found || shm_fabric_open(&fabric, dir, false, &error))
 		return;
 	shm_fabric_leave_all(&fabric);
-	uv_sysfs_sweep(fabric.dir_fd, true);
 	shm_fabric_close(&fabric);
 }
 

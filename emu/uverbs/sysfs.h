@@ -14,9 +14,6 @@ const char *uv_sysfs_made(void);
 /* At the end of the process. */
 void uv_sysfs_remove(void);
 
-/* What a former image of this process (exec) or a dead one left in dir. */
-void uv_sysfs_sweep(int dir_fd, bool also_own);
-
 /* Around fork(); a child has no tree. */
 void uv_sysfs_before_fork(void);
 void uv_sysfs_after_fork(bool child);

@@ -233,7 +233,7 @@ static void write_port(struct tree *device, const struct uv_device_info *info)
 	file(&port, "sm_lid", "0x%x", ib);
 	same(&port, "zero", "sm_sl");
 	file(&port, "rate", "%s", rate());
-	file(&port, "cap_mask", "%s", ib ? "0xa651e848" : "0x00010000");
+	file(&port, "cap_mask", "%s", ib ? "0xa651e848" : "0x04010000");
 	file(&port, "link_layer", "%s", ib ? "InfiniBand" : "Ethernet");
 	pkeys = enter(&port, "pkeys");
 	file(&pkeys, "0", "0xffff");
@@ -430,7 +430,7 @@ static void write_device(struct tree *t, unsigned index)
 	struct uv_device *device = uv_device_get(index);
 	struct uv_device_info info;
 	struct tree bus, pci;
-	char address[16];
+	char address[24];
 
 	if (!device) {
 		check(t, -1);
@@ -457,7 +457,6 @@ static void write_device(struct tree *t, unsigned index)
 int uv_sysfs_write(int root_fd)
 {
 	struct tree t = {.root = root_fd, .fd = root_fd};
-	mode_t mask = umask(022);
 	struct tree dir;
 
 	file(&t, "zero", "0");
@@ -473,6 +472,5 @@ int uv_sysfs_write(int root_fd)
 	leave(&t, &dir);
 	for (unsigned i = 0; i < uv_config()->nics && !t.status; i++)
 		write_device(&t, i);
-	umask(mask);
 	return t.status;
 }

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #include "emu/uverbs/call.h"
+#include "emu/uverbs/mapping.h"
 #include "hw/doorbell.h"
 
 /* Behind every offset that a command in bits 8 and up can name. */
@@ -48,6 +49,7 @@ static int unmap_page(struct uv_context *context, struct uv_uar *uar)
 
 	if (ret)
 		return ret;
+	uv_mapping_drop(uar);
 	munmap(uar->page, HW_UAR_BYTES);
 	uar->page = NULL;
 	return 0;
@@ -56,7 +58,7 @@ static int unmap_page(struct uv_context *context, struct uv_uar *uar)
 bool uv_uar_has_blueflame(void)
 {
 	/* A copy of 64 bytes would be many faults instead of one. */
-	return !uv_trap_wanted();
+	return !uv_mapping_traps();
 }
 
 /* ------------------------------------------------------------------ fixed */
@@ -134,6 +136,23 @@ struct uv_uar *uv_uar_by_page(struct uv_context *context, uint32_t page_id)
 	return NULL;
 }
 
+struct uv_uar *uv_uar_at(struct uv_context *context, uint64_t offset)
+{
+	struct uv_object *object;
+	struct uv_uar *uar;
+	uint32_t i;
+
+	for (i = 0; i < context->object_room; i++) {
+		object = context->objects[i];
+		uar = (struct uv_uar *)object;
+		if (object && object->type == &uar_type &&
+		    uar->offset == offset)
+			return uar;
+	}
+	i = (uint32_t)(offset / HW_UAR_BYTES);
+	return offset == fixed_offset(i) ? uv_uar_fixed(context, i) : NULL;
+}
+
 static int answer_alloc(struct uv_call *call, const struct uv_uar *uar)
 {
 	uint32_t length = HW_UAR_BYTES;
@@ -186,24 +205,6 @@ static int uar_destroy(struct uv_call *call)
 {
 	return uv_object_destroy(
 		uv_call_object(call, MLX5_IB_ATTR_UAR_OBJ_DESTROY_HANDLE));
-}
-
-/* --------------------------------------------------------------- mappings */
-
-bool uv_trap_wanted(void)
-{
-	return false;
-}
-
-void uv_context_mapped(struct uv_context *context, void *addr, size_t len,
-		       uint64_t offset)
-{
-	(void)context, (void)addr, (void)len, (void)offset;
-}
-
-void uv_context_unmapped(void *addr, size_t len)
-{
-	(void)addr, (void)len;
 }
 
 /* ------------------------------------------------------------------ tables */

@@ -9,7 +9,8 @@
  *
  *   path_*.c  calls that name a file: redirected into a tree of our own
  *   fd_*.c    calls that take a descriptor: which descriptors are ours
- *   sysfs.c   that tree
+ *   real.c    the calls behind them
+ *   sysfs*.c  that tree
  *   device.c  the NICs of this process, made when they are first needed
  *   context.c one open device file: its objects, until its last close
  *   ioctl.c   attributes checked by tables, then the methods (method_*.c)
@@ -69,7 +70,7 @@ struct uv_device_info {
 	char name[16];	    /* mlx5_0 */
 	uint64_t guid;	    /* node and port, host order */
 	uint16_t device_id; /* PCI */
-	char firmware[16];  /* "28.43.2026" */
+	char firmware[16];  /* as the commands say it */
 	enum nic_link link;
 	struct nic_port port;
 };
@@ -80,8 +81,13 @@ struct uv_device_info {
  * an index that is not below uv_config()->nics.
  */
 struct uv_device *uv_device_get(unsigned index);
+/* The same if it was made already, else NULL. */
+struct uv_device *uv_device_made(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
+
+/* Serve what has arrived, before something that it is for goes. */
+void uv_settle(struct nic *nic);
 
 /* Who gets the events of all NICs: called with that NIC's lock held. */
 void uv_device_set_event(void (*handler)(struct uv_device *,

@@ -16,8 +16,9 @@
 static const struct uv_write *find_write(uint32_t command)
 {
 	static const struct uv_write *const tables[] = {
-		uv_writes_device, uv_writes_memory, uv_writes_cq,
-		uv_writes_srq,	  uv_writes_qp,
+		uv_writes_device, uv_writes_memory, uv_writes_key,
+		uv_writes_xrcd,	  uv_writes_cq,	    uv_writes_srq,
+		uv_writes_qp,
 	};
 	const struct uv_write *w;
 	unsigned i;

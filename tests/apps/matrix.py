@@ -11,7 +11,7 @@
     matrix.py --markdown docs/compatibility.md run44.json run64.json
 
 Every case has a directory for its fabric and free TCP ports to itself. Exit
-status: 0 all passed, 1 one failed, 77 nothing could be run (with the reason).
+status: 0 all passed, 1 one failed, 77 one could not be run (with the reason).
 A case with a known reason (`why`) may fail. Output stays in BUILD/apps/.
 """
 
@@ -37,6 +37,7 @@ TREE = HERE.parent.parent
 # The distribution's pyverbs belongs to the distribution's Python.
 PYTHON = "/usr/bin/python3"
 LISTEN_SECONDS = 15
+SKIPPED = 77  # the exit status of a program that says that it cannot run
 
 
 def parse_arguments():
@@ -331,22 +332,31 @@ def fabric_folder():
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
+def fill_result(result, case, reason, figures):
+    result["figures"] = figures
+    if not reason:
+        result["result"] = "PASS"
+    elif f"exit status {SKIPPED}" not in reason:
+        result["result"] = "FAIL"
+        result["known"] = bool(case.why)
+    result["reason"] = f"{case.why} ({reason})" if reason and case.why else (
+        reason or "")
+
+
 def run_case(case, place):
     started = time.monotonic()
     result = {"group": case.group, "name": case.name, "run": case.run,
               "env": case.env, "pairs": case.pairs, "figures": "",
-              "reason": place.why_not(case), "details": [], "result": "SKIP"}
+              "reason": place.why_not(case), "details": [], "result": "SKIP",
+              "known": False}
     if not result["reason"]:
         with tempfile.TemporaryDirectory(
                 prefix="belfry-apps-", dir=fabric_folder(),
                 ignore_cleanup_errors=True) as fabric:
             reason, figures, output = Run(case, place, fabric).run()
-        result["result"] = "FAIL" if reason else "PASS"
-        result["reason"] = reason or ""
-        result["known"] = bool(reason and case.why)
-        if result["known"]:
-            result["reason"] = f"{case.why} ({reason})"
-        result["figures"] = figures
+        if reason:
+            reason = reason.replace(str(place.build), "BUILD")
+        fill_result(result, case, reason, figures)
         result["details"] = re.findall(r"(?m)^(?:FAIL|SKIP) .*$", output)
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
@@ -370,12 +380,10 @@ def exit_status(results):
     print(", ".join(f"{len(rows)} {word}" for word, rows in counts.items()))
     if any(not row["known"] for row in counts["FAIL"]):
         return 1
-    if counts["SKIP"]:
-        for reason in sorted({row["reason"] for row in counts["SKIP"]}):
-            print(f"skipped: {reason}")
-        # CI installs everything: nothing of its selection may be missing.
-        return 0 if counts["PASS"] and not counts["SKIP"] else 77
-    return 0
+    for reason in sorted({row["reason"] for row in counts["SKIP"]}):
+        print(f"skipped: {reason}")
+    # CI installs everything: nothing of its selection may be missing.
+    return SKIPPED if counts["SKIP"] else 0
 
 
 def main():
@@ -394,7 +402,7 @@ def main():
         place = Workplace(options, Path(scratch))
         if not place.belfry.exists():
             print(f"skipped: {place.belfry} was not built")
-            return 77
+            return SKIPPED
         results = run_all(selected, place)
     if options.json:
         Path(options.json).write_text(json.dumps({

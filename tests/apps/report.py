@@ -30,9 +30,16 @@ HINTS = {
 }
 
 
+# What differs from run to run and from machine to machine.
+NOISE = ((r"0x[0-9a-f]{9,}", "0x..."),
+         (r"\[\d+\.\d+\] \[[^]]*\]\s+\S+\s+(?=UCX)", ""),
+         (r"\[[\w-]+:\d+\]\s*", ""), (r" with PID \d+ on node \S+", ""))
+
+
 def cell(text):
     """Text that a Markdown table can hold."""
-    text = re.sub(r"0x[0-9a-f]{9,}", "0x...", text)
+    for pattern, better in NOISE:
+        text = re.sub(pattern, better, text)
     return text.replace("|", "\\|").replace("\n", " ")
 
 

@@ -4,6 +4,8 @@
  */
 #include "fuzz.h"
 
+#include "support/t_klm.h"
+
 enum { CANARY = 0xc5 };
 
 /* ---------------------------------------------------------------- regions */
@@ -47,6 +49,19 @@ void fuzz_region_close(struct fuzz_region *region)
 
 /* ------------------------------------------------------------- the pairs */
 
+/* For UMR: a free key, and one of pieces that a peer may invalidate. */
+static void open_indirect(struct t_node *node, uint32_t key)
+{
+	const struct hw_klm list[] = {hw_klm_encode(100, key, FUZZ_IOVA),
+				      hw_klm_encode(60, key, FUZZ_IOVA + 500)};
+	struct t_klm_options options = {.free = true, .capacity = 8};
+
+	t_klm_key(node, &options, NULL, 0);
+	options = (struct t_klm_options){
+		.umr_en = true, .rinval = true, .start = FUZZ_IOVA, .len = 160};
+	t_klm_key(node, &options, list, 2);
+}
+
 static void open_side(struct fuzz_pair *p, unsigned i)
 {
 	static const struct t_cq_options cq = {.log_size = 7};
@@ -69,6 +84,7 @@ static void open_side(struct fuzz_pair *p, unsigned i)
 	t_qp_create(node, &p->healthy[i], &p->healthy_cq[i], &p->healthy_cq[i],
 		    &qp);
 	node->pd = pd;
+	open_indirect(node, p->open[i].key);
 }
 
 void fuzz_pair_open(struct fuzz_pair *p,

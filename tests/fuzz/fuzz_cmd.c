@@ -10,6 +10,7 @@
  * the answers say; nic_destroy frees what is left.
  */
 #include "fuzz.h"
+#include "hw/cmd_xrc.h"
 
 enum op {
 	OP_RAW = 0x80,	/* length (1), bytes */
@@ -34,6 +35,7 @@ struct state {
 	uint64_t now_ns;
 	struct nic_usage usage; /* as the answers say */
 	uint32_t pd, umem, uar_index, cqn, qpn, rmpn, mkey;
+	uint32_t xrcd, xrc_srqn;
 };
 
 static void attach_objects(struct state *s)
@@ -77,6 +79,7 @@ static void qp_template(struct state *s, uint8_t *in)
 	hw_set(qpc, HW_QPC_CQN_SND, s->cqn);
 	hw_set(qpc, HW_QPC_CQN_RCV, s->cqn);
 	hw_set(qpc, HW_QPC_SRQN_RMPN, s->rmpn);
+	hw_set(qpc, HW_QPC_XRCD, s->xrcd);
 	hw_set(qpc, HW_QPC_DBR_UMEM_ID, s->umem);
 	hw_set64(qpc, HW_QPC_DBR_ADDR, 0x1040);
 	hw_set(qpc, HW_QPC_MTU, 5);
@@ -119,15 +122,39 @@ static void rmp_template(struct state *s, uint8_t *in)
 	hw_set64(wq, HW_WQ_WQ_UMEM_OFFSET, 0x6000);
 }
 
+static void xrc_srq_template(struct state *s, uint8_t *in)
+{
+	uint8_t *ctx = in + HW_XRC_SRQC_OFFSET;
+
+	hw_set(in, HW_CREATE_XRC_SRQ_UMEM_ID, s->umem);
+	hw_set64(in, HW_CREATE_XRC_SRQ_UMEM_OFFSET, 0x7000);
+	hw_set(ctx, HW_XRC_SRQC_LOG_SIZE, 3);
+	hw_set(ctx, HW_XRC_SRQC_LOG_RQ_STRIDE, 1);
+	hw_set(ctx, HW_XRC_SRQC_XRCD, s->xrcd);
+	hw_set(ctx, HW_XRC_SRQC_CQN, s->cqn);
+	hw_set(ctx, HW_XRC_SRQC_PD, s->pd);
+	hw_set(ctx, HW_XRC_SRQC_DBR_UMEM_ID, s->umem);
+	hw_set64(ctx, HW_XRC_SRQC_DBR_ADDR, 0x10c0);
+}
+
 static const uint16_t opcodes[] = {
-	HW_CMD_QUERY_HCA_CAP, HW_CMD_CREATE_MKEY,  HW_CMD_QUERY_MKEY,
-	HW_CMD_DESTROY_MKEY,  HW_CMD_CREATE_CQ,	   HW_CMD_DESTROY_CQ,
-	HW_CMD_QUERY_CQ,      HW_CMD_CREATE_QP,	   HW_CMD_DESTROY_QP,
-	HW_CMD_RST2INIT_QP,   HW_CMD_INIT2RTR_QP,  HW_CMD_RTR2RTS_QP,
-	HW_CMD_RTS2RTS_QP,    HW_CMD_2ERR_QP,	   HW_CMD_2RST_QP,
-	HW_CMD_QUERY_QP,      HW_CMD_INIT2INIT_QP, HW_CMD_QUERY_ROCE_ADDRESS,
-	HW_CMD_ALLOC_PD,      HW_CMD_DEALLOC_PD,   HW_CMD_QUERY_LAG,
-	HW_CMD_CREATE_RMP,    HW_CMD_DESTROY_RMP,  HW_CMD_QUERY_RMP,
+	HW_CMD_QUERY_HCA_CAP,	HW_CMD_CREATE_MKEY,
+	HW_CMD_QUERY_MKEY,	HW_CMD_DESTROY_MKEY,
+	HW_CMD_CREATE_CQ,	HW_CMD_DESTROY_CQ,
+	HW_CMD_QUERY_CQ,	HW_CMD_CREATE_QP,
+	HW_CMD_DESTROY_QP,	HW_CMD_RST2INIT_QP,
+	HW_CMD_INIT2RTR_QP,	HW_CMD_RTR2RTS_QP,
+	HW_CMD_RTS2RTS_QP,	HW_CMD_2ERR_QP,
+	HW_CMD_2RST_QP,		HW_CMD_QUERY_QP,
+	HW_CMD_INIT2INIT_QP,	HW_CMD_QUERY_ROCE_ADDRESS,
+	HW_CMD_ALLOC_PD,	HW_CMD_DEALLOC_PD,
+	HW_CMD_QUERY_LAG,	HW_CMD_CREATE_RMP,
+	HW_CMD_DESTROY_RMP,	HW_CMD_QUERY_RMP,
+	HW_CMD_MODIFY_RMP,	HW_CMD_SQERR2RTS_QP,
+	HW_CMD_MODIFY_CQ,	HW_CMD_ALLOC_XRCD,
+	HW_CMD_DEALLOC_XRCD,	HW_CMD_CREATE_XRC_SRQ,
+	HW_CMD_QUERY_XRC_SRQ,	HW_CMD_ARM_XRC_SRQ,
+	HW_CMD_DESTROY_XRC_SRQ, HW_CMD_QUERY_SPECIAL_CONTEXTS,
 };
 
 static uint32_t newest(const struct state *s, uint16_t opcode)
@@ -137,13 +164,21 @@ static uint32_t newest(const struct state *s, uint16_t opcode)
 	case HW_CMD_DESTROY_MKEY:
 		return s->mkey;
 	case HW_CMD_QUERY_CQ:
+	case HW_CMD_MODIFY_CQ:
 	case HW_CMD_DESTROY_CQ:
 		return s->cqn;
 	case HW_CMD_DEALLOC_PD:
 		return s->pd;
 	case HW_CMD_DESTROY_RMP:
 	case HW_CMD_QUERY_RMP:
+	case HW_CMD_MODIFY_RMP:
 		return s->rmpn;
+	case HW_CMD_DESTROY_XRC_SRQ:
+	case HW_CMD_QUERY_XRC_SRQ:
+	case HW_CMD_ARM_XRC_SRQ:
+		return s->xrc_srqn;
+	case HW_CMD_DEALLOC_XRCD:
+		return s->xrcd;
 	default:
 		return s->qpn;
 	}
@@ -165,6 +200,24 @@ static void make_template(struct state *s, uint16_t opcode, uint8_t *in)
 	case HW_CMD_CREATE_QP:
 		qp_template(s, in);
 		return;
+	case HW_CMD_CREATE_XRC_SRQ:
+		xrc_srq_template(s, in);
+		return;
+	case HW_CMD_ARM_XRC_SRQ:
+		hw_set(in, HW_CMD_IN_OP_MOD, HW_ARM_XRC_SRQ_OP_MOD);
+		break;
+	case HW_CMD_MODIFY_RMP:
+		rmp_template(s, in);
+		hw_set(in, HW_MODIFY_RMP_STATE, HW_RMPC_STATE_RDY);
+		hw_set(in, HW_MODIFY_RMP_BITMASK_LWM, 1);
+		break;
+	case HW_CMD_MODIFY_CQ:
+		cq_template(s, in);
+		hw_set(in, HW_CMD_IN_OP_MOD, HW_MODIFY_CQ_RESIZE);
+		hw_set(in, HW_MODIFY_CQ_FIELD_SELECT, HW_CQ_RESIZE_LOG_SIZE);
+		hw_set64(in, HW_CREATE_CQ_UMEM_OFFSET, 0x3000);
+		break;
+	case HW_CMD_SQERR2RTS_QP:
 	case HW_CMD_RST2INIT_QP:
 	case HW_CMD_INIT2INIT_QP:
 	case HW_CMD_INIT2RTR_QP:
@@ -194,6 +247,10 @@ static void follow(struct state *s, uint16_t opcode, const uint8_t *out)
 		{HW_CMD_ALLOC_PD, HW_CMD_DEALLOC_PD, &s->usage.pds, &s->pd},
 		{HW_CMD_CREATE_RMP, HW_CMD_DESTROY_RMP, &s->usage.rmps,
 		 &s->rmpn},
+		{HW_CMD_CREATE_XRC_SRQ, HW_CMD_DESTROY_XRC_SRQ, &s->usage.rmps,
+		 &s->xrc_srqn},
+		{HW_CMD_ALLOC_XRCD, HW_CMD_DEALLOC_XRCD, &s->usage.xrcds,
+		 &s->xrcd},
 	};
 	unsigned i;
 

@@ -127,18 +127,21 @@ static void test_ack_example(void **state)
 }
 
 /* The sum of the extended headers that the flags name. */
-static unsigned header_bytes(uint16_t flags)
+static unsigned header_bytes(uint32_t flags)
 {
 	static const struct {
-		uint16_t flag;
+		uint32_t flag;
 		unsigned bytes;
 	} extended[] = {
 		{HW_PKTF_RETH, 8 + 4 + 4},
 		{HW_PKTF_AETH, 1 + 3},
 		{HW_PKTF_IMMDT, 4},
+		{HW_PKTF_IETH, 4},
 		{HW_PKTF_ATOMIC_ETH, 8 + 4 + 8 + 8},
 		{HW_PKTF_MASKED_ETH, 8 + 4 + 4 + 4 * 8},
 		{HW_PKTF_ATOMIC_ACK, 8},
+		{HW_PKTF_DETH, 4 + 4},
+		{HW_PKTF_XRCETH, 4},
 	};
 	unsigned bytes = 12; /* BTH */
 
@@ -162,8 +165,10 @@ static void test_packet_header_lengths_are_the_sums_of_their_parts(void **state)
 		assert_int_equal(op.hdr_bytes, header_bytes(op.flags));
 		assert_true(op.hdr_bytes <= HW_PKT_HDR_MAX);
 	}
-	assert_int_equal(known, 21 + 3);
-	assert_int_equal(HW_PKT_HDR_MAX, header_bytes(HW_PKTF_MASKED_ETH));
+	/* RC, ours, UC, UD, XRC and its masked atomics */
+	assert_int_equal(known, 23 + 3 + 12 + 2 + 23 + 2);
+	assert_int_equal(HW_PKT_HDR_MAX,
+			 header_bytes(HW_PKTF_MASKED_ETH | HW_PKTF_XRCETH));
 }
 
 /* IBTA table 38 for RC; names as in infiniband/opcode.h, shortened. */
@@ -200,18 +205,109 @@ static void test_packet_opcodes_carry_what_the_ibta_says(void **state)
 		 0},
 		{"CMP_SWAP", atomic | first | last | HW_PKTF_ATOMIC_ETH, 0},
 		{"FETCH_ADD", atomic | first | last | HW_PKTF_ATOMIC_ETH, 0},
+		{NULL, 0, 0},
+		{"SEND_LAST_INV", send | last | HW_PKTF_IETH, 0},
+		{"SEND_ONLY_INV", send | first | last | HW_PKTF_IETH, 0},
 	};
 	(void)state;
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct hw_pkt_op op = hw_pkt_op((uint8_t)i);
 
-		assert_string_equal(op.name, rows[i].name);
+		if (rows[i].name)
+			assert_string_equal(op.name, rows[i].name);
+		else
+			assert_null(op.name);
 		assert_int_equal(op.flags, rows[i].flags);
 	}
 	assert_string_equal(hw_pkt_op(HW_PKT_MASKED_CS).name, "MASKED_CS");
 	assert_string_equal(hw_pkt_op(HW_PKT_MASKED_FA).name, "MASKED_FA");
 	assert_string_equal(hw_pkt_op(HW_PKT_UNREACHABLE).name, "UNREACHABLE");
+}
+
+/* IBTA table 38: bits 7 to 5 are 001 for UC, 011 for UD, 101 for XRC. */
+static void test_other_services_have_rows_of_rc(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 0x20; i++) {
+		struct hw_pkt_op rc = hw_pkt_op((uint8_t)i);
+		struct hw_pkt_op uc = hw_pkt_op((uint8_t)(0x20 | i));
+		struct hw_pkt_op ud = hw_pkt_op((uint8_t)(0x60 | i));
+		struct hw_pkt_op xrc = hw_pkt_op((uint8_t)(0xa0 | i));
+		uint32_t xrceth =
+			rc.flags & HW_PKTF_RESPONSE ? 0 : HW_PKTF_XRCETH;
+
+		assert_int_equal(uc.name != NULL, i <= 0x0b);
+		if (uc.name)
+			assert_int_equal(uc.flags, rc.flags);
+		assert_int_equal(ud.name != NULL, i == 0x04 || i == 0x05);
+		if (ud.name)
+			assert_int_equal(ud.flags, rc.flags | HW_PKTF_DETH);
+		assert_int_equal(xrc.name != NULL, rc.name != NULL);
+		if (xrc.name)
+			assert_int_equal(xrc.flags, rc.flags | xrceth);
+		/* RD, and what is reserved */
+		assert_null(hw_pkt_op((uint8_t)(0x40 | i)).name);
+		assert_null(hw_pkt_op((uint8_t)(0x80 | i)).name);
+	}
+	assert_string_equal(hw_pkt_op(0xe0).name, "MASKED_CS");
+	assert_string_equal(hw_pkt_op(0xe1).name, "MASKED_FA");
+	assert_null(hw_pkt_op(0xe2).name);
+}
+
+static void test_a_packet_belongs_to_one_service(void **state)
+{
+	static const uint8_t services[] = {HW_PKT_RC, HW_PKT_UC, HW_PKT_UD,
+					   HW_PKT_XRC};
+	static const struct {
+		uint8_t opcode, rc_opcode;
+		bool of[4], reliable;
+	} rows[] = {
+		{0x04, 0x04, {true, false, false, false}, true},
+		{0x24, 0x04, {false, true, false, false}, false},
+		{0x64, 0x04, {false, false, true, false}, false},
+		{0xa4, 0x04, {false, false, false, true}, true},
+		{0x11, 0x11, {true, false, false, false}, true},
+		{0xb1, 0x11, {false, false, false, true}, true},
+		{0xc0, 0xc0, {true, false, false, false}, true},
+		{0xc1, 0xc1, {true, false, false, false}, true},
+		{0xc2, 0xc2, {true, false, false, true}, true},
+		{0xe0, 0xc0, {false, false, false, true}, true},
+		{0xe1, 0xc1, {false, false, false, true}, true},
+	};
+	(void)state;
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t opcode = rows[i].opcode;
+
+		assert_int_equal(hw_pkt_rc_opcode(opcode), rows[i].rc_opcode);
+		assert_int_equal(hw_pkt_is_reliable(opcode), rows[i].reliable);
+		for (unsigned k = 0; k < 4; k++)
+			assert_int_equal(hw_pkt_is_of(opcode, services[k]),
+					 rows[i].of[k]);
+	}
+}
+
+static void test_datagram_headers_lie_as_the_ibta_prints_them(void **state)
+{
+	struct hw_deth deth = {to_be32(0x11223344), to_be32(0x515253)};
+	struct hw_xrceth xrceth = {to_be32(0x616263)};
+	struct hw_grh grh = {
+		.version_tclass_flow = to_be32(6u << 28 | 0x12 << 20 | 0x34567),
+		.payload_len = to_be16(0x0102),
+		.next_header = 0x1b,
+		.hop_limit = 0x40,
+	};
+	(void)state;
+
+	memset(grh.sgid, 0xaa, sizeof(grh.sgid));
+	memset(grh.dgid, 0xbb, sizeof(grh.dgid));
+	t_assert_hex(&deth, sizeof(deth), "11 22 33 44  00 51 52 53");
+	t_assert_hex(&xrceth, sizeof(xrceth), "00 61 62 63");
+	t_assert_hex(&grh, sizeof(grh),
+		     "61 23 45 67  01 02 1b 40"
+		     "aa aa aa aa  aa aa aa aa  aa aa aa aa  aa aa aa aa"
+		     "bb bb bb bb  bb bb bb bb  bb bb bb bb  bb bb bb bb");
 }
 
 static void test_psn_arithmetic_is_modulo_2_to_the_24(void **state)
@@ -246,6 +342,10 @@ int main(void)
 		cmocka_unit_test(
 			test_packet_header_lengths_are_the_sums_of_their_parts),
 		cmocka_unit_test(test_packet_opcodes_carry_what_the_ibta_says),
+		cmocka_unit_test(test_other_services_have_rows_of_rc),
+		cmocka_unit_test(test_a_packet_belongs_to_one_service),
+		cmocka_unit_test(
+			test_datagram_headers_lie_as_the_ibta_prints_them),
 		cmocka_unit_test(test_psn_arithmetic_is_modulo_2_to_the_24),
 	};
 

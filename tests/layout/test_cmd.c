@@ -11,6 +11,7 @@
 #include "hw/cmd_mkey.h"
 #include "hw/cmd_qp.h"
 #include "hw/cmd_rmp.h"
+#include "hw/cmd_xrc.h"
 
 /* Both the numbers, and what hw_set does with them to a blank mailbox. */
 static void check_field(const char *name, struct hw_field field, unsigned bit,
@@ -101,6 +102,15 @@ static void test_command_opcodes_are_those_of_the_prm(void **state)
 	assert_int_equal(HW_CMD_DEALLOC_PD, 0x801);
 	assert_int_equal(HW_CMD_QUERY_LAG, 0x842);
 	assert_int_equal(HW_CMD_CREATE_RMP, 0x90c);
+	assert_int_equal(HW_CMD_MODIFY_RMP, 0x90d);
+	assert_int_equal(HW_CMD_CREATE_XRC_SRQ, 0x705);
+	assert_int_equal(HW_CMD_DESTROY_XRC_SRQ, 0x706);
+	assert_int_equal(HW_CMD_QUERY_XRC_SRQ, 0x707);
+	assert_int_equal(HW_CMD_ARM_XRC_SRQ, 0x708);
+	assert_int_equal(HW_CMD_ALLOC_XRCD, 0x80e);
+	assert_int_equal(HW_CMD_DEALLOC_XRCD, 0x80f);
+	assert_int_equal(HW_CMD_SQERR2RTS_QP, 0x506);
+	assert_int_equal(HW_CMD_MODIFY_CQ, 0x403);
 	assert_int_equal(HW_CMD_DESTROY_RMP, 0x90e);
 	assert_int_equal(HW_CMD_QUERY_RMP, 0x90f);
 }

@@ -16,6 +16,12 @@ cmake --install "$BELFRY_BUILD_DIR" --prefix "$prefix" >"$work/log" || {
 	exit 1
 }
 
+# The installed tool finds the installed library.
+if [ -z "$sanitize" ]; then
+	"$prefix/bin/belfry" run --fabric "$work/fabric" -- \
+		cat /sys/class/infiniband/mlx5_0/hca_type
+fi
+
 # Every installed header finds what it includes.
 for header in $(cd "$prefix/include/belfry" && find hw emu -name '*.h'); do
 	printf '#include "%s"\n' "$header" >"$work/header.c"

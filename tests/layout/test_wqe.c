@@ -5,6 +5,8 @@
  */
 #include "layout/compare.h"
 #include "layout/rdma_core.h"
+#include "hw/cmd_mkey.h"
+#include "hw/umr.h"
 #include "hw/wqe.h"
 #include "hw/wqe_opcode.h"
 
@@ -42,6 +44,105 @@ static void test_wqe_main_segments_have_the_fields_of_mlx5dv(void **state)
 	SAME(addr);
 #undef OURS
 #undef THEIRS
+}
+
+static void test_umr_segments_have_the_fields_of_mlx5dv(void **state)
+{
+	(void)state;
+#define OURS   hw_umr_ctrl
+#define THEIRS mlx5_wqe_umr_ctrl_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(flags);
+	T_SAME_FIELD(struct OURS, octwords, struct THEIRS, klm_octowords);
+	T_SAME_FIELD(struct OURS, offset_15_0, struct THEIRS,
+		     translation_offset);
+	T_SAME_FIELD(struct OURS, mask, struct THEIRS, mkey_mask);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_klm
+#define THEIRS mlx5_wqe_umr_klm_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(byte_count);
+	SAME(mkey);
+	SAME(address);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_repeat_head
+#define THEIRS mlx5_wqe_umr_repeat_block_seg
+	SAME(byte_count);
+	SAME(op);
+	SAME(repeat_count);
+	T_SAME_FIELD(struct OURS, rsvd12, struct THEIRS, reserved);
+	T_SAME_FIELD(struct OURS, num_entries, struct THEIRS, num_ent);
+#undef OURS
+#undef THEIRS
+#define OURS   hw_repeat_entry
+#define THEIRS mlx5_wqe_umr_repeat_ent_seg
+	T_SAME_SIZE(struct OURS, struct THEIRS);
+	SAME(stride);
+	SAME(byte_count);
+	T_SAME_FIELD(struct OURS, mkey, struct THEIRS, memkey);
+	T_SAME_FIELD(struct OURS, address, struct THEIRS, va);
+#undef OURS
+#undef THEIRS
+	assert_int_equal(sizeof(struct mlx5_wqe_mkey_context_seg),
+			 HW_MKC_BYTES);
+}
+
+static void test_umr_bits_are_those_of_mlx5dv(void **state)
+{
+	(void)state;
+#define FLAG(ours, theirs)                                                     \
+	assert_int_equal(HW_UMR_##ours, MLX5_WQE_UMR_CTRL_FLAG_##theirs)
+#define MASK(ours, theirs)                                                     \
+	assert_int_equal(HW_UMR_##ours, MLX5_WQE_UMR_CTRL_MKEY_MASK_##theirs)
+	FLAG(INLINE, INLINE);
+	FLAG(MUST_BE_FREE, CHECK_FREE);
+	FLAG(OFFSET, TRNSLATION_OFFSET);
+	FLAG(CHECK_QPN, CHECK_QPN);
+	MASK(LEN, LEN);
+	MASK(START_ADDR, START_ADDR);
+	MASK(SIG_ERR, SIG_ERR);
+	MASK(BSF_EN, BSF_ENABLE);
+	MASK(MKEY, MKEY);
+	MASK(QPN, QPN);
+	MASK(LW, ACCESS_LOCAL_WRITE);
+	MASK(RR, ACCESS_REMOTE_READ);
+	MASK(RW, ACCESS_REMOTE_WRITE);
+	MASK(A, ACCESS_ATOMIC);
+	MASK(FREE, FREE);
+#undef FLAG
+#undef MASK
+}
+
+/* The context of a UMR WQE is the mkc of the mailboxes. */
+static void test_the_umr_context_is_an_mkc(void **state)
+{
+	struct mlx5_wqe_mkey_context_seg theirs;
+	uint8_t *mkc = (uint8_t *)&theirs;
+	(void)state;
+
+	memset(&theirs, 0, sizeof(theirs));
+	hw_set(mkc, HW_MKC_FREE, 1);
+	hw_set(mkc, HW_MKC_LW, 1);
+	hw_set(mkc, HW_MKC_A, 1);
+	hw_set(mkc, HW_MKC_QPN, 0x123456);
+	hw_set(mkc, HW_MKC_MKEY_7_0, 0x78);
+	hw_set(mkc, HW_MKC_PD, 0xabcdef);
+	hw_set64(mkc, HW_MKC_START_ADDR, 0x1122334455667788);
+	hw_set64(mkc, HW_MKC_LEN, 0x99);
+	hw_set(mkc, HW_MKC_TRANSLATIONS_SIZE, 0x88);
+	hw_set(mkc, HW_MKC_LOG_PAGE_SIZE, 12);
+	assert_int_equal(theirs.free, MLX5_WQE_MKEY_CONTEXT_FREE);
+	assert_int_equal(theirs.access_flags,
+			 MLX5_WQE_MKEY_CONTEXT_ACCESS_FLAGS_LOCAL_WRITE |
+				 MLX5_WQE_MKEY_CONTEXT_ACCESS_FLAGS_ATOMIC);
+	assert_int_equal(be32toh(theirs.qpn_mkey), 0x12345678);
+	assert_int_equal(be32toh(theirs.flags_pd), 0xabcdef);
+	assert_int_equal(be64toh(theirs.start_addr), 0x1122334455667788);
+	assert_int_equal(be64toh(theirs.len), 0x99);
+	assert_int_equal(be32toh(theirs.translations_octword_size), 0x88);
+	assert_int_equal(theirs.log_page_size, 12);
 }
 
 static void test_wqe_other_segments_have_the_fields_of_mlx5dv(void **state)
@@ -220,6 +321,53 @@ static void test_wqe_address_vector_lies_as_mlx5dv_set_dgram_seg(void **state)
 	}
 }
 
+static void test_wqe_address_vector_encodes_as_libmlx5(void **state)
+{
+	struct t_rng random = t_random_start("datagram");
+	(void)state;
+
+	for (int i = 0; i < T_ROUNDS; i++) {
+		struct hw_wqe_av_info in = {
+			.qkey = t_random_32(&random),
+			.qpn = t_random_32(&random) & 0xffffff,
+			.rlid = t_random_16(&random),
+			.stat_rate = t_random_8(&random) & 15,
+			.sl = t_random_8(&random) & 15,
+			.fl_mlid = t_random_8(&random),
+			.ext = t_random_8(&random) & 1,
+		};
+		uint8_t none[16] = {0};
+		struct mlx5_wqe_datagram_seg expected = {0};
+		struct hw_wqe_av_info out;
+		struct hw_wqe_av av;
+
+		if (in.ext) {
+			in.grh = t_random_8(&random) & 1;
+			in.flow_label = t_random_32(&random) & 0xfffff;
+			in.sgid_index = t_random_8(&random);
+			in.tclass = t_random_8(&random);
+			in.hop_limit = t_random_8(&random);
+			t_random_bytes(&random, in.rmac, sizeof(in.rmac));
+			t_random_bytes(&random, in.rgid, sizeof(in.rgid));
+		}
+		mlx5dv_set_dgram_seg(
+			&expected, (uint64_t)in.qkey << 32, in.qpn, in.ext,
+			(uint8_t)(in.stat_rate << 4 | in.sl), in.fl_mlid,
+			in.rlid, in.ext ? in.rmac : none, in.tclass,
+			in.hop_limit,
+			(uint32_t)in.grh << 30 | (uint32_t)in.sgid_index << 20 |
+				in.flow_label,
+			in.ext ? in.rgid : none);
+		av = hw_wqe_av_encode(&in);
+		assert_memory_equal(&av, &expected, sizeof(av));
+		if (!in.ext) /* who reads it must not look there */
+			memset((uint8_t *)&av + HW_AV_COMPACT_BYTES, 0xff,
+			       sizeof(av) - HW_AV_COMPACT_BYTES);
+		out = hw_wqe_av_decode(&av);
+		assert_memory_equal(&in, &out, sizeof(in));
+	}
+}
+
 static void test_wqe_opcodes_are_those_of_mlx5dv(void **state)
 {
 	(void)state;
@@ -247,12 +395,16 @@ int main(void)
 			test_wqe_main_segments_have_the_fields_of_mlx5dv),
 		cmocka_unit_test(
 			test_wqe_other_segments_have_the_fields_of_mlx5dv),
+		cmocka_unit_test(test_umr_segments_have_the_fields_of_mlx5dv),
+		cmocka_unit_test(test_umr_bits_are_those_of_mlx5dv),
+		cmocka_unit_test(test_the_umr_context_is_an_mkc),
 		cmocka_unit_test(test_wqe_constants_are_those_of_mlx5dv),
 		cmocka_unit_test(test_wqe_ctrl_encodes_as_mlx5dv_set_ctrl_seg),
 		cmocka_unit_test(test_wqe_data_encodes_as_mlx5dv_set_data_seg),
 		cmocka_unit_test(test_wqe_raddr_atomic_inline_encode_as_mlx5dv),
 		cmocka_unit_test(
 			test_wqe_address_vector_lies_as_mlx5dv_set_dgram_seg),
+		cmocka_unit_test(test_wqe_address_vector_encodes_as_libmlx5),
 		cmocka_unit_test(test_wqe_opcodes_are_those_of_mlx5dv),
 	};
 

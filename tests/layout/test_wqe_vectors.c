@@ -5,6 +5,7 @@
  * atomics, WAIT, DUMP), as gpunetio and NVSHMEM post them.
  */
 #include "layout/compare.h"
+#include "hw/umr.h"
 #include "hw/wqe.h"
 #include "hw/wqe_opcode.h"
 
@@ -155,6 +156,27 @@ test_wqe_masked_atomics_carry_the_operand_size_in_opmod(void **state)
 	ASSERT_HEX(ctrl, "09 00 02 14  00 00 11 05  00 00 00 00  00 00 00 00");
 }
 
+static void test_wqe_address_vector_example(void **state)
+{
+	struct hw_wqe_av_info in = {
+		.qkey = 0x11111111, .qpn = 0x51, .sl = 3, .rlid = 7};
+	struct hw_wqe_av av = hw_wqe_av_encode(&in);
+	(void)state;
+
+	t_assert_hex(&av, HW_AV_COMPACT_BYTES,
+		     "11 11 11 11  00 00 00 00  00 00 00 51  03 00 00 07");
+}
+
+/* Not in an installed header; struct mlx5_wqe_xrc_seg of rdma-core's wqe.h. */
+static void test_wqe_xrc_example(void **state)
+{
+	struct hw_wqe_xrc xrc = hw_wqe_xrc_encode(0x12);
+	(void)state;
+
+	t_assert_hex(&xrc, sizeof(xrc),
+		     "00 00 00 12  00 00 00 00  00 00 00 00  00 00 00 00");
+}
+
 static void test_wqe_wait_example(void **state)
 {
 	struct hw_wqe_wait wait = hw_wqe_wait_encode(5, 0x23);
@@ -199,8 +221,8 @@ static void segments_of(uint8_t opcode, char out[8])
 {
 	uint16_t flags = hw_wqe_op(opcode).flags;
 
-	snprintf(out, 8, "%s%s%s%s%s", flags & HW_OPF_WAIT ? "W" : "",
-		 flags & HW_OPF_RADDR ? "R" : "",
+	snprintf(out, 8, "%s%s%s%s%s%s", flags & HW_OPF_WAIT ? "W" : "",
+		 flags & HW_OPF_UMR ? "U" : "", flags & HW_OPF_RADDR ? "R" : "",
 		 flags & HW_OPF_ATOMIC ? "A" : "",
 		 flags & HW_OPF_DATA ? "D" : "",
 		 flags & HW_OPF_INLINE ? "I" : "");
@@ -214,6 +236,7 @@ static void test_wqe_opcode_table_knows_each_opcode(void **state)
 		uint16_t behaviour;
 	} rows[] = {
 		{0x00, "NOP", "", HW_OPF_LOCAL},
+		{0x01, "SEND_INVAL", "DI", HW_OPF_RECV | HW_OPF_INVAL},
 		{0x08, "RDMA_WRITE", "RDI", 0},
 		{0x09, "RDMA_WRITE_IMM", "RDI", HW_OPF_IMM | HW_OPF_RECV},
 		{0x0a, "SEND", "DI", HW_OPF_RECV},
@@ -225,9 +248,10 @@ static void test_wqe_opcode_table_knows_each_opcode(void **state)
 		{0x14, "MASKED_CS", "RAD", HW_OPF_RESPONSE},
 		{0x15, "MASKED_FA", "RAD", HW_OPF_RESPONSE},
 		{0x23, "DUMP", "D", HW_OPF_LOCAL},
+		{0x25, "UMR", "U", HW_OPF_LOCAL},
 	};
-	const uint16_t behaviour =
-		HW_OPF_IMM | HW_OPF_RESPONSE | HW_OPF_LOCAL | HW_OPF_RECV;
+	const uint16_t behaviour = HW_OPF_IMM | HW_OPF_RESPONSE | HW_OPF_LOCAL |
+				   HW_OPF_RECV | HW_OPF_INVAL;
 	unsigned row = 0;
 	(void)state;
 
@@ -249,9 +273,54 @@ static void test_wqe_opcode_table_knows_each_opcode(void **state)
 	assert_int_equal(row, sizeof(rows) / sizeof(rows[0]));
 }
 
+static void test_umr_control_example(void **state)
+{
+	struct hw_umr_ctrl_info in = {
+		.flags = HW_UMR_INLINE | HW_UMR_MUST_BE_FREE | HW_UMR_OFFSET,
+		.octwords = 4,
+		.mask = HW_UMR_LEN | HW_UMR_START_ADDR | HW_UMR_MKEY |
+			HW_UMR_FREE,
+	};
+	struct hw_umr_ctrl ctrl = hw_umr_ctrl_encode(&in);
+	(void)state;
+
+	ASSERT_HEX(ctrl, "b0 00 00 00  00 04 00 00  00 00 00 00  20 00 20 41 "
+			 "00 00 00 00  00 00 00 00  00 00 00 00  00 00 00 00 "
+			 "00 00 00 00  00 00 00 00  00 00 00 00  00 00 00 00");
+}
+
+/* The extended offset: its low half stands before its high half. */
+static void test_umr_offset_has_48_bits(void **state)
+{
+	struct hw_umr_ctrl_info in = {.offset = 0x112233445566};
+	struct hw_umr_ctrl ctrl = hw_umr_ctrl_encode(&in);
+	(void)state;
+
+	ASSERT_HEX(ctrl, "00 00 00 00  00 00 55 66  00 00 00 00  00 00 00 00 "
+			 "11 22 33 44  00 00 00 00  00 00 00 00  00 00 00 00 "
+			 "00 00 00 00  00 00 00 00  00 00 00 00  00 00 00 00");
+	assert_int_equal(hw_umr_ctrl_decode(&ctrl).offset, 0x112233445566);
+}
+
+static void test_list_entry_examples(void **state)
+{
+	struct hw_klm klm = hw_klm_encode(4096, 0x1840, 0x7f00ab000000);
+	struct hw_repeat_head head = hw_repeat_head_encode(8, 16, 1);
+	struct hw_repeat_entry entry =
+		hw_repeat_entry_encode(64, 8, 0x1840, 0x7f00ab000000);
+	(void)state;
+
+	ASSERT_HEX(klm, "00 00 10 00  00 00 18 40  00 00 7f 00  ab 00 00 00");
+	ASSERT_HEX(head, "00 00 00 08  00 00 04 00  00 00 00 10  00 00 00 01");
+	ASSERT_HEX(entry, "00 40 00 08  00 00 18 40  00 00 7f 00  ab 00 00 00");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_umr_control_example),
+		cmocka_unit_test(test_umr_offset_has_48_bits),
+		cmocka_unit_test(test_list_entry_examples),
 		cmocka_unit_test(test_wqe_ctrl_example),
 		cmocka_unit_test(test_wqe_ctrl_keeps_ds_out_of_the_qp_number),
 		cmocka_unit_test(test_wqe_raddr_example),
@@ -265,6 +334,8 @@ int main(void)
 		cmocka_unit_test(test_wqe_masked_cs_8_bytes),
 		cmocka_unit_test(
 			test_wqe_masked_atomics_carry_the_operand_size_in_opmod),
+		cmocka_unit_test(test_wqe_address_vector_example),
+		cmocka_unit_test(test_wqe_xrc_example),
 		cmocka_unit_test(test_wqe_wait_example),
 		cmocka_unit_test(test_wqe_dump_reads_one_data_segment),
 		cmocka_unit_test(test_wqe_occupies_whole_basic_blocks),

@@ -127,8 +127,7 @@ static void run(const struct gda_config *config)
 static void set_up(struct gda_config *config)
 {
 	t_config(config);
-	config->emu.persona = "connectx-8";
-	config->emu.start_counter = 0x10000 - 50;
+	t_emu_options(config, "connectx-8", 0x10000 - 50);
 	config->qp_depth = 8;
 	config->fetch_slots = 2;
 }
@@ -175,7 +174,7 @@ static void test_threads_on_lanes_of_their_own(void **state)
 	config.qps_per_peer = THREADS;
 	run(&config);
 	config.cq_mode = GDA_CQ_RING;
-	config.emu.strict = true;
+	config.emu.strict = t_is_emu();
 	run(&config);
 }
 

@@ -58,6 +58,16 @@ static int lossy_reserve(struct wire *wire, uint32_t peer,
 	return 0;
 }
 
+static void lossy_address(struct wire *wire, uint32_t peer,
+			  struct wire_address *address)
+{
+	static const uint8_t prefix[8] = {0xfe, 0x80};
+
+	address->lid = (uint16_t)(peer + 1);
+	memcpy(address->gid, prefix, sizeof(prefix));
+	memcpy(address->gid + 8, &port_of(wire)->net->guids[peer], 8);
+}
+
 static struct t_cell *get_cell(struct t_lossy *net)
 {
 	struct t_cell *cell = net->spare;
@@ -214,6 +224,7 @@ static const struct wire_ops lossy_ops = {
 	.lossless = false,
 	.mtu = 0,
 	.resolve = lossy_resolve,
+	.address = lossy_address,
 	.reserve = lossy_reserve,
 	.commit = lossy_commit,
 	.poll = lossy_poll,

@@ -291,12 +291,15 @@ uint8_t t_cq_destroy(struct t_cq *cq)
 static void fill_qpc(struct t_qp *qp, uint8_t *qpc,
 		     const struct t_qp_options *options, size_t dbr_offset)
 {
-	hw_set(qpc, HW_QPC_ST, HW_QP_ST_RC);
+	hw_set(qpc, HW_QPC_ST, options->st);
+	hw_set(qpc, HW_QPC_NO_SQ, options->no_sq);
+	hw_set(qpc, HW_QPC_XRCD, options->xrcd);
 	hw_set(qpc, HW_QPC_PM_STATE, HW_PM_MIGRATED);
 	hw_set(qpc, HW_QPC_PD, qp->node->pd);
 	hw_set(qpc, HW_QPC_LOG_RQ_SIZE, options->log_rq_size);
 	hw_set(qpc, HW_QPC_LOG_RQ_STRIDE, options->log_rq_stride);
 	hw_set(qpc, HW_QPC_LOG_SQ_SIZE, options->log_sq_size);
+	hw_set(qpc, HW_QPC_RLKY, options->reserved_lkey);
 	hw_set(qpc, HW_QPC_UAR_PAGE, qp->uar_index);
 	hw_set(qpc, HW_QPC_SEND_DBR_MODE, options->no_dbr);
 	hw_set(qpc, HW_QPC_USER_INDEX, options->user_index);
@@ -402,7 +405,9 @@ void t_modify_mailbox(struct t_qp *qp, uint16_t opcode, const struct t_qp *peer,
 	hw_set(qpc, HW_QPC_ATOMIC_MODE, HW_ATOMIC_MODE_8B);
 	hw_set(ads, HW_ADS_PORT, 1);
 	hw_set(qpc, HW_QPC_MTU, options->mtu ? options->mtu : 5);
-	hw_set(qpc, HW_QPC_LOG_MSG_MAX, 30);
+	hw_set(qpc, HW_QPC_LOG_MSG_MAX,
+	       options->log_msg_max ? options->log_msg_max : 30);
+	hw_set(qpc, HW_QPC_Q_KEY, options->qkey);
 	hw_set(qpc, HW_QPC_LOG_RRA_MAX, options->log_ra_max);
 	hw_set(qpc, HW_QPC_LOG_SRA_MAX, options->log_ra_max);
 	hw_set(qpc, HW_QPC_MIN_RNR_NAK, options->min_rnr_nak);
@@ -456,6 +461,15 @@ void t_connect(struct t_qp *a, struct t_qp *b, const struct t_connect *options)
 				 0);
 	}
 	assert_int_equal(t_modify(a, HW_CMD_RTR2RTS_QP, b, options), 0);
+}
+
+void t_ready_ud(struct t_qp *qp, uint32_t qkey)
+{
+	struct t_connect options = {.qkey = qkey, .log_msg_max = 12};
+
+	assert_int_equal(t_modify(qp, HW_CMD_RST2INIT_QP, NULL, &options), 0);
+	assert_int_equal(t_modify(qp, HW_CMD_INIT2RTR_QP, NULL, &options), 0);
+	assert_int_equal(t_modify(qp, HW_CMD_RTR2RTS_QP, NULL, &options), 0);
 }
 
 void t_query_qp(struct t_qp *qp, uint8_t *qpc)

@@ -139,12 +139,16 @@ struct t_qp {
 };
 
 struct t_qp_options {
+	uint8_t st; /* enum hw_qp_st; 0: RC */
+	bool no_sq;
+	uint32_t xrcd;
 	uint8_t log_sq_size;
 	uint8_t log_rq_size, log_rq_stride; /* rq_type regular */
 	uint8_t rq_type;		    /* enum hw_rq_type */
 	uint32_t rmpn;
 	uint32_t user_index;
 	bool no_dbr;
+	bool reserved_lkey;
 	uint32_t share_uar; /* page index of another QP, with its page */
 	uint8_t *share_uar_page;
 };
@@ -160,7 +164,12 @@ struct t_connect {
 	uint8_t mtu;		/* 0: 4096 */
 	uint8_t ack_timeout, retries, rnr_retries, min_rnr_nak;
 	uint8_t log_ra_max;
+	uint8_t log_msg_max; /* 0: 30 */
+	uint32_t qkey;	     /* UD */
 };
+
+/* A UD queue pair to RTS. */
+void t_ready_ud(struct t_qp *qp, uint32_t qkey);
 
 /* Both to RTS, connected to each other; options may be NULL. a may be b. */
 void t_connect(struct t_qp *a, struct t_qp *b, const struct t_connect *options);
@@ -177,6 +186,16 @@ void t_begin(struct t_qp *qp, uint8_t opcode, uint8_t opmod, uint8_t fm_ce_se);
 void t_imm(struct t_qp *qp, uint32_t imm);
 void t_segment(struct t_qp *qp, const void *segment, uint32_t bytes);
 void t_raddr(struct t_qp *qp, const void *raddr, uint32_t rkey);
+/* Where a datagram goes: the port of to, by LID or (grh) by GID. */
+struct t_av {
+	const struct t_qp *to;
+	uint32_t qkey;
+	bool ext, grh;
+	uint8_t sl;
+};
+
+void t_av(struct t_qp *qp, const struct t_av *av);
+void t_xrc(struct t_qp *qp, uint32_t srqn);
 void t_data(struct t_qp *qp, const void *addr, uint32_t len, uint32_t lkey);
 void t_inline(struct t_qp *qp, const void *bytes, uint32_t len);
 /* Into the ring (wrapping); returns the WQE's index. */

@@ -28,6 +28,15 @@ bool t_is_emu(void)
 	return !strcmp(t_backend_name(), "emu");
 }
 
+void t_emu_options(struct gda_config *config, const char *persona,
+		   uint32_t start_counter)
+{
+	if (!t_is_emu())
+		return;
+	config->emu.persona = persona;
+	config->emu.start_counter = start_counter;
+}
+
 void t_config(struct gda_config *config)
 {
 	extern char **environ;

@@ -42,6 +42,13 @@ typedef void t_pe_fn(struct t_pe *pe);
 const char *t_backend_name(void);
 bool t_is_emu(void);
 
+/*
+ * Options of the emulated NIC that only make a test harder. Another backend
+ * has none: there its device decides, and counters start at 0.
+ */
+void t_emu_options(struct gda_config *config, const char *persona,
+		   uint32_t start_counter);
+
 /* A small heap, short timeouts, no log; from the environment only the
  * backend's name. */
 void t_config(struct gda_config *config);

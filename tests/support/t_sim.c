@@ -58,6 +58,19 @@ static uint8_t *new_arena(struct t_rng *rng)
 	return arena;
 }
 
+static void open_indirect(struct sim *sim, struct sim_end *end)
+{
+	struct t_klm_options options = {
+		.umr_en = true,
+		.start = (uintptr_t)end->arena,
+		.len = SIM_ARENA,
+		.variant = (uint8_t)t_below(&sim->rng, 256)};
+	struct hw_klm list[SIM_CUTS];
+
+	t_sim_cut(sim, end, list);
+	end->indirect_key = t_klm_key(end->node, &options, list, SIM_CUTS);
+}
+
 static void open_end(struct sim *sim, struct sim_end *end, struct t_node *node)
 {
 	struct t_rng *rng = &sim->rng;
@@ -82,6 +95,7 @@ static void open_end(struct sim *sim, struct sim_end *end, struct t_node *node)
 	end->model = t_alloc(SIM_ARENA);
 	memcpy(end->model, end->arena, SIM_ARENA);
 	end->key = t_mr(node, end->arena, SIM_ARENA);
+	open_indirect(sim, end);
 }
 
 static uint32_t draw_psn(struct t_rng *rng)
@@ -381,6 +395,7 @@ static void close_end(struct sim *sim, struct sim_end *end)
 	assert_int_equal(t_qp_destroy(&end->qp), 0);
 	assert_int_equal(t_cq_destroy(&end->cq_send), 0);
 	assert_int_equal(t_cq_destroy(&end->cq_recv), 0);
+	t_mkey_destroy(end->node, end->indirect_key);
 	assert_int_equal(nic_mkey_deregister(end->node->nic, end->key), 0);
 	free(end->arena);
 	free(end->model);

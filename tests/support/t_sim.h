@@ -12,6 +12,7 @@
 #ifndef T_SIM_H
 #define T_SIM_H
 
+#include "support/t_klm.h"
 #include "support/t_lossy.h"
 
 enum {
@@ -27,6 +28,7 @@ enum {
 	SIM_ENDS_MAX = 12,
 	SIM_NODES_MAX = 3,
 	SIM_EXPECTED = 128,
+	SIM_CUTS = 8, /* entries of an end's indirect key */
 };
 
 struct sim_options {
@@ -65,7 +67,9 @@ struct sim_end {
 	struct t_qp qp;
 	struct t_cq cq_send, cq_recv;
 	uint8_t *arena, *model;
-	uint32_t key;
+	/* For the whole arena, at its addresses: one direct, one through a
+	 * list of pieces that UMR cuts anew while it is used. */
+	uint32_t key, indirect_key;
 	struct sim_queue sends, recvs;
 	unsigned left;	      /* requests still to post */
 	uint32_t sq_ci;	      /* blocks before it are free again */
@@ -93,7 +97,10 @@ void t_sim_run(const struct sim_options *options);
 /* Path MTU in bytes. */
 uint32_t t_sim_mtu(const struct sim *sim);
 
-/* t_sim_post.c: a random request, applied to the model too. False: no room. */
+/* t_sim_post.c: the arena cut into entries of the indirect key's list. */
+void t_sim_cut(struct sim *sim, const struct sim_end *end,
+	       struct hw_klm list[SIM_CUTS]);
+/* A random request, applied to the model too. False: no room. */
 bool t_sim_post(struct sim *sim, struct sim_end *end);
 bool t_sim_post_recv(struct sim *sim, struct sim_end *end);
 

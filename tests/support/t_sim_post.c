@@ -22,6 +22,7 @@ enum kind {
 	SHARED_ADD,
 	NOP,
 	DUMP,
+	RECUT,
 	KINDS
 };
 
@@ -31,9 +32,9 @@ struct plan {
 	struct sim_end *end;
 	enum kind kind;
 	uint32_t len;
-	uint32_t remote; /* offset in the peer's arena */
-	uint32_t local;	 /* region of the local list */
-	bool inline_data;
+	uint32_t remote;      /* offset in the peer's arena */
+	uint32_t local;	      /* region of the local list */
+	uint32_t inline_mask; /* bit i: piece i is inline data */
 	unsigned pieces;
 	uint32_t at[PIECES_MAX], bytes[PIECES_MAX];
 	uint8_t fence;
@@ -57,7 +58,8 @@ static uint8_t opcode_of(enum kind kind)
 					       [MASKED_ADD] = HW_OP_MASKED_FA,
 					       [SHARED_ADD] = HW_OP_ATOMIC_FA,
 					       [NOP] = HW_OP_NOP,
-					       [DUMP] = HW_OP_DUMP};
+					       [DUMP] = HW_OP_DUMP,
+					       [RECUT] = HW_OP_UMR};
 
 	return opcodes[kind];
 }
@@ -95,7 +97,7 @@ static uint32_t draw_len(struct sim *sim, uint32_t most)
 	return len < most ? len : most;
 }
 
-static void draw_pieces(struct plan *plan, unsigned most)
+static void draw_pieces(struct plan *plan)
 {
 	struct t_rng *rng = &plan->sim->rng;
 	uint32_t left = plan->len, bytes;
@@ -103,7 +105,7 @@ static void draw_pieces(struct plan *plan, unsigned most)
 	plan->pieces = 0;
 	while (left) {
 		bytes = left;
-		if (plan->pieces + 1 < most && t_chance(rng, 500))
+		if (plan->pieces + 1 < PIECES_MAX && t_chance(rng, 500))
 			bytes = 1 + t_below(rng, left);
 		plan->bytes[plan->pieces] = bytes;
 		plan->at[plan->pieces++] =
@@ -144,6 +146,16 @@ static void draw_atomic(struct plan *plan)
 		plan->at[0] = SIM_SCRATCH;
 }
 
+/* What is inline is copied when the WQE is built, from the model. */
+static void draw_inline(struct plan *plan)
+{
+	unsigned i;
+
+	for (i = 0; i < plan->pieces; i++)
+		if (plan->bytes[i] <= 100 && t_chance(&plan->sim->rng, 500))
+			plan->inline_mask |= 1u << i;
+}
+
 static void draw(struct plan *plan)
 {
 	struct sim *sim = plan->sim;
@@ -158,7 +170,7 @@ static void draw(struct plan *plan)
 		draw_atomic(plan);
 		return;
 	}
-	if (plan->kind == NOP)
+	if (plan->kind == NOP || plan->kind == RECUT)
 		return;
 	if (plan->kind == SEND || plan->kind == SEND_IMM)
 		most = most < SIM_SLOT ? most : SIM_SLOT;
@@ -171,9 +183,9 @@ static void draw(struct plan *plan)
 	} else if (t_chance(rng, 200)) {
 		plan->local = SIM_SINK;
 	}
-	plan->inline_data = plan->kind <= SEND_IMM && plan->len <= 200 &&
-			    t_chance(rng, 300);
-	draw_pieces(plan, plan->inline_data ? 1 : PIECES_MAX);
+	draw_pieces(plan);
+	if (plan->kind <= SEND_IMM && t_chance(rng, 500))
+		draw_inline(plan);
 	plan->solicited = consumes(plan->kind) && t_chance(rng, 300);
 }
 
@@ -183,9 +195,7 @@ static void fence_hazards(struct plan *plan)
 	struct sim_end *end = plan->end;
 	bool fills = plan->kind == READ || is_atomic(plan->kind);
 	bool writes = plan->kind <= WRITE_IMM || is_atomic(plan->kind);
-	/* An inline payload is copied when the WQE is built. */
-	bool uses_sink = !fills && !plan->inline_data && plan->len &&
-			 plan->local == SIM_SINK;
+	bool uses_sink = !fills && plan->len && plan->local == SIM_SINK;
 
 	if ((writes && end->reads_target) || (uses_sink && end->fills_sink))
 		if (plan->fence < HW_FENCE_FENCE)
@@ -227,6 +237,12 @@ static unsigned node_index(const struct sim *sim, const struct t_node *node)
 	return (unsigned)(node - sim->nodes);
 }
 
+/* Both keys of an end stand for the same memory. */
+static uint32_t any_key(struct sim *sim, const struct sim_end *end)
+{
+	return t_chance(&sim->rng, 500) ? end->key : end->indirect_key;
+}
+
 static void add_raddr(struct plan *plan)
 {
 	struct sim_end *peer = plan->end->peer;
@@ -236,7 +252,43 @@ static void add_raddr(struct plan *plan)
 		t_raddr(&plan->end->qp, plan->sim->shared[node],
 			plan->sim->shared_key[node]);
 	else
-		t_raddr(&plan->end->qp, peer->arena + plan->remote, peer->key);
+		t_raddr(&plan->end->qp, peer->arena + plan->remote,
+			any_key(plan->sim, peer));
+}
+
+/* In steps of 8 bytes, so that no atomic is cut in two. */
+void t_sim_cut(struct sim *sim, const struct sim_end *end,
+	       struct hw_klm list[SIM_CUTS])
+{
+	uint32_t left = SIM_ARENA, at = 0, len, i;
+
+	for (i = 0; i < SIM_CUTS; i++) {
+		len = 8 + t_below(&sim->rng, left / 8 / 2) * 8;
+		if (i == SIM_CUTS - 1)
+			len = left;
+		list[i] = hw_klm_encode(len, end->key,
+					(uintptr_t)end->arena + at);
+		at += len;
+		left -= len;
+	}
+}
+
+/* The list of the indirect key anew, for the same memory. */
+static void add_umr(struct plan *plan)
+{
+	struct hw_umr_ctrl_info info = {.flags = HW_UMR_INLINE |
+						 HW_UMR_MUST_NOT_BE_FREE,
+					.octwords = SIM_CUTS};
+	struct hw_umr_ctrl ctrl = hw_umr_ctrl_encode(&info);
+	const uint8_t mkc[HW_MKC_BYTES] = {0};
+	struct t_qp *qp = &plan->end->qp;
+	struct hw_klm list[SIM_CUTS];
+
+	t_sim_cut(plan->sim, plan->end, list);
+	t_imm(qp, plan->end->indirect_key);
+	t_segment(qp, &ctrl, sizeof(ctrl));
+	t_segment(qp, mkc, sizeof(mkc));
+	t_segment(qp, list, sizeof(list));
 }
 
 /* Into qp->wqe only. */
@@ -255,13 +307,15 @@ static void build(struct plan *plan)
 		add_raddr(plan);
 	if (is_atomic(plan->kind))
 		add_atomic(plan);
-	if (plan->inline_data) {
-		t_inline(&end->qp, end->model + plan->at[0], plan->len);
-		return;
-	}
+	if (plan->kind == RECUT)
+		add_umr(plan);
 	for (i = 0; i < plan->pieces; i++)
-		t_data(&end->qp, end->arena + plan->at[i], plan->bytes[i],
-		       end->key);
+		if (plan->inline_mask >> i & 1)
+			t_inline(&end->qp, end->model + plan->at[i],
+				 plan->bytes[i]);
+		else
+			t_data(&end->qp, end->arena + plan->at[i],
+			       plan->bytes[i], any_key(plan->sim, end));
 }
 
 /* ------------------------------------------------------------ the model */
@@ -423,8 +477,8 @@ bool t_sim_post_recv(struct sim *sim, struct sim_end *end)
 	uint32_t cut = 1 + t_below(&sim->rng, SIM_SLOT - 1);
 	uint8_t *buffer = end->arena + SIM_INBOX + made % SIM_SLOTS * SIM_SLOT;
 	struct hw_wqe_data segs[3] = {
-		hw_wqe_data_encode(cut, end->key, (uintptr_t)buffer),
-		hw_wqe_data_encode(SIM_SLOT - cut, end->key,
+		hw_wqe_data_encode(cut, any_key(sim, end), (uintptr_t)buffer),
+		hw_wqe_data_encode(SIM_SLOT - cut, any_key(sim, end),
 				   (uintptr_t)buffer + cut),
 		hw_wqe_data_encode(0, HW_LKEY_INVALID, 0),
 	};

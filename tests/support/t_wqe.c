@@ -40,6 +40,33 @@ void t_raddr(struct t_qp *qp, const void *raddr, uint32_t rkey)
 	t_segment(qp, &seg, sizeof(seg));
 }
 
+void t_av(struct t_qp *qp, const struct t_av *av)
+{
+	struct hw_wqe_av_info info = {.qkey = av->qkey,
+				      .qpn = av->to->number,
+				      .sl = av->sl,
+				      .ext = av->ext,
+				      .grh = av->grh,
+				      .tclass = 0x21,
+				      .hop_limit = 7,
+				      .flow_label = 0x12345};
+	struct hw_wqe_av seg;
+	struct nic_port port;
+
+	nic_query_port(av->to->node->nic, &port);
+	info.rlid = port.lid;
+	memcpy(info.rgid, port.gid, sizeof(info.rgid));
+	seg = hw_wqe_av_encode(&info);
+	t_segment(qp, &seg, av->ext ? sizeof(seg) : HW_AV_COMPACT_BYTES);
+}
+
+void t_xrc(struct t_qp *qp, uint32_t srqn)
+{
+	struct hw_wqe_xrc seg = hw_wqe_xrc_encode(srqn);
+
+	t_segment(qp, &seg, sizeof(seg));
+}
+
 void t_data(struct t_qp *qp, const void *addr, uint32_t len, uint32_t lkey)
 {
 	struct hw_wqe_data seg = hw_wqe_data_encode(len, lkey, (uintptr_t)addr);

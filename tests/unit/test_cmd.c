@@ -56,18 +56,31 @@ static void test_input_shorter_than_a_header_is_refused(void **state)
 static const struct {
 	uint16_t opcode, in_min;
 } commands[] = {
-	{HW_CMD_QUERY_HCA_CAP, 0x10}, {HW_CMD_CREATE_MKEY, 0x70},
-	{HW_CMD_QUERY_MKEY, 0x10},    {HW_CMD_DESTROY_MKEY, 0x10},
-	{HW_CMD_CREATE_CQ, 0x60},     {HW_CMD_DESTROY_CQ, 0x10},
-	{HW_CMD_QUERY_CQ, 0x10},      {HW_CMD_CREATE_QP, 0x110},
-	{HW_CMD_DESTROY_QP, 0x10},    {HW_CMD_RST2INIT_QP, 0x100},
-	{HW_CMD_INIT2RTR_QP, 0x100},  {HW_CMD_RTR2RTS_QP, 0x100},
-	{HW_CMD_RTS2RTS_QP, 0x100},   {HW_CMD_2ERR_QP, 0x10},
-	{HW_CMD_2RST_QP, 0x10},	      {HW_CMD_QUERY_QP, 0x10},
-	{HW_CMD_INIT2INIT_QP, 0x100}, {HW_CMD_QUERY_ROCE_ADDRESS, 0x10},
-	{HW_CMD_ALLOC_PD, 0x10},      {HW_CMD_DEALLOC_PD, 0x10},
-	{HW_CMD_QUERY_LAG, 0x10},     {HW_CMD_CREATE_RMP, 0x110},
-	{HW_CMD_DESTROY_RMP, 0x10},   {HW_CMD_QUERY_RMP, 0x10},
+	{HW_CMD_QUERY_HCA_CAP, 0x10},
+	{HW_CMD_CREATE_MKEY, 0x70},
+	{HW_CMD_QUERY_MKEY, 0x10},
+	{HW_CMD_DESTROY_MKEY, 0x10},
+	{HW_CMD_CREATE_CQ, 0x60},
+	{HW_CMD_DESTROY_CQ, 0x10},
+	{HW_CMD_QUERY_CQ, 0x10},
+	{HW_CMD_CREATE_QP, 0x110},
+	{HW_CMD_DESTROY_QP, 0x10},
+	{HW_CMD_RST2INIT_QP, 0x100},
+	{HW_CMD_INIT2RTR_QP, 0x100},
+	{HW_CMD_RTR2RTS_QP, 0x100},
+	{HW_CMD_RTS2RTS_QP, 0x100},
+	{HW_CMD_2ERR_QP, 0x10},
+	{HW_CMD_2RST_QP, 0x10},
+	{HW_CMD_QUERY_QP, 0x10},
+	{HW_CMD_INIT2INIT_QP, 0x100},
+	{HW_CMD_QUERY_ROCE_ADDRESS, 0x10},
+	{HW_CMD_ALLOC_PD, 0x10},
+	{HW_CMD_DEALLOC_PD, 0x10},
+	{HW_CMD_QUERY_LAG, 0x10},
+	{HW_CMD_CREATE_RMP, 0x110},
+	{HW_CMD_DESTROY_RMP, 0x10},
+	{HW_CMD_QUERY_RMP, 0x10},
+	{HW_CMD_QUERY_SPECIAL_CONTEXTS, 0x10},
 };
 
 static void test_a_byte_too_few_is_refused_for_every_command(void **state)
@@ -90,6 +103,9 @@ static void test_bytes_behind_a_command_must_be_zero(void **state)
 	unsigned i;
 
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		/* A list may stand behind this one: test_cmd_mkey. */
+		if (commands[i].opcode == HW_CMD_CREATE_MKEY)
+			continue;
 		/* A command of a header takes a header; the rest 0x110. */
 		expected.offset = commands[i].in_min == 0x10 ? 0x10 : 0x110;
 		hw_set(in, HW_CMD_IN_OPCODE, commands[i].opcode);
@@ -117,7 +133,7 @@ static void test_output_too_short_is_refused(void **state)
 	static const struct {
 		uint16_t opcode, out_min;
 	} queries[] = {
-		{HW_CMD_QUERY_HCA_CAP, 0x1010},
+		{HW_CMD_QUERY_HCA_VPORT_CONTEXT, 0x78},
 		{HW_CMD_QUERY_MKEY, 0x50},
 		{HW_CMD_QUERY_CQ, 0x50},
 		{HW_CMD_QUERY_QP, 0x100},

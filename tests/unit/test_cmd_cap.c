@@ -39,14 +39,31 @@ static void check_general(const uint8_t *cap, bool roce)
 	assert_int_equal(hw_get(cap, HW_CAP_ATOMIC_SUPPORTED), 1);
 	assert_int_equal(hw_get(cap, HW_CAP_NUM_PORTS), 1);
 	assert_int_equal(hw_get(cap, HW_CAP_CQ_OI), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_CQ_RESIZE), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_CQ_MODERATION), 1);
 	assert_int_equal(hw_get(cap, HW_CAP_CD), 1);
 	assert_true(hw_get(cap, HW_CAP_LOG_MAX_RA_REQ_QP) >= 4);
 	assert_true(hw_get(cap, HW_CAP_LOG_MAX_RA_RES_QP) >= 4);
+	/* What libibverbs and UCX (compact address vectors) look for. */
+	assert_int_equal(hw_get(cap, HW_CAP_UD), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UC), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_XRC), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_LOG_MAX_XRCD), 16);
+	assert_int_equal(hw_get(cap, HW_CAP_COMPACT_AV), 1);
 	/* Not modelled, so not offered. */
-	assert_int_equal(hw_get(cap, HW_CAP_UD), 0);
-	assert_int_equal(hw_get(cap, HW_CAP_UC), 0);
+	/* UCX takes the three together for its largest regions. */
+	assert_int_equal(hw_get(cap, HW_CAP_FIXED_BUFFER_SIZE), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_NULL_MKEY), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_EXT_OFFSET), 1);
+	/* Linux: windows, UMR of page sizes and rights. */
+	assert_int_equal(hw_get(cap, HW_CAP_IMAICL), 1);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_ENTITY_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_ATOMIC_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_UMR_INDIRECT_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_REPEATED_BLOCK_OFF), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_MKEY_BY_NAME), 0);
+	assert_int_equal(hw_get(cap, HW_CAP_LOG_MAX_BSF_LIST), 0);
 	assert_int_equal(hw_get(cap, HW_CAP_DCT), 0);
-	assert_int_equal(hw_get(cap, HW_CAP_XRC), 0);
 }
 
 /* NVSHMEM skips a device that lacks any of these. */
@@ -117,10 +134,66 @@ static void test_an_unknown_capability_type_is_refused(void **state)
 	(void)state;
 	t_node_open(&node, NULL, NULL);
 	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_QUERY_HCA_CAP);
-	hw_set(in, HW_CMD_IN_OP_MOD, 1 << 1);
+	hw_set(in, HW_CMD_IN_OP_MOD, 0x26 << 1);
 	t_refused(&node, in, sizeof(in), &expected);
-	hw_set(in, HW_CMD_IN_OP_MOD, 0x21 << 1);
+	hw_set(in, HW_CMD_IN_OP_MOD, 0xffff);
 	t_refused(&node, in, sizeof(in), &expected);
+	t_node_close(&node);
+}
+
+/* Clients look for a bit of such a page, and go on without. */
+static void test_a_type_that_is_not_modelled_is_all_zero(void **state)
+{
+	static const uint8_t zeros[HW_CAP_PAGE_BYTES];
+	const uint8_t types[] = {1, 2, 7, 0x21, 0x25};
+	uint8_t out[HW_CAP_OUT_BYTES];
+	struct t_node node;
+	unsigned i;
+
+	(void)state;
+	t_node_open(&node, NULL, NULL);
+	for (i = 0; i < sizeof(types); i++)
+		assert_memory_equal(query(&node, types[i], HW_CAP_CUR, out),
+				    zeros, sizeof(zeros));
+	t_node_close(&node);
+}
+
+/* rdma-core's tests ask for the first half of the page. */
+static void test_a_short_output_gets_the_beginning_of_the_page(void **state)
+{
+	uint8_t in[HW_CAP_IN_BYTES] = {0}, whole[HW_CAP_OUT_BYTES];
+	uint8_t part[0x110];
+	struct t_node node;
+
+	(void)state;
+	t_node_open(&node, NULL, NULL);
+	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_QUERY_HCA_CAP);
+	assert_int_equal(
+		nic_cmd(node.nic, in, sizeof(in), whole, sizeof(whole)), 0);
+	assert_int_equal(nic_cmd(node.nic, in, sizeof(in), part, sizeof(part)),
+			 0);
+	assert_memory_equal(part, whole, sizeof(part));
+	assert_int_equal(nic_cmd(node.nic, in, sizeof(in), part, 0x10), 0);
+	assert_int_equal(part[0], HW_CMD_OK);
+	t_node_close(&node);
+}
+
+static void test_the_vport_context_has_the_ports_lid(void **state)
+{
+	uint8_t in[HW_CMD_HDR_BYTES] = {0}, out[HW_VPORT_OUT_BYTES];
+	const uint8_t *ctx = out + HW_VPORT_OUT_CONTEXT;
+	struct nic_port port;
+	struct t_node node;
+
+	(void)state;
+	t_node_open(&node, NULL, NULL);
+	nic_query_port(node.nic, &port);
+	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_QUERY_HCA_VPORT_CONTEXT);
+	assert_int_equal(nic_cmd(node.nic, in, sizeof(in), out, sizeof(out)),
+			 0);
+	assert_int_equal(hw_get(ctx, HW_VPORT_LID), port.lid);
+	assert_int_equal(hw_get(ctx, HW_VPORT_STATE),
+			 port.active ? HW_VPORT_UP : HW_VPORT_DOWN);
 	t_node_close(&node);
 }
 
@@ -167,6 +240,10 @@ int main(void)
 		cmocka_unit_test(
 			test_every_persona_has_what_the_stacks_require),
 		cmocka_unit_test(test_an_unknown_capability_type_is_refused),
+		cmocka_unit_test(test_a_type_that_is_not_modelled_is_all_zero),
+		cmocka_unit_test(
+			test_a_short_output_gets_the_beginning_of_the_page),
+		cmocka_unit_test(test_the_vport_context_has_the_ports_lid),
 		cmocka_unit_test(test_the_roce_address_is_the_ports),
 		cmocka_unit_test(test_lag_is_not_active),
 	};

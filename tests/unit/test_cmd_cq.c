@@ -213,6 +213,71 @@ static void test_memory_of_a_cq_cannot_be_taken_away(void **state)
 	assert_int_equal(nic_uar_free(f->node.nic, f->cq.uar_index), -EBUSY);
 }
 
+static void modify_mailbox(struct fixture *f, uint16_t op_mod, uint32_t select,
+			   uint8_t *in)
+{
+	memcpy(in, f->cq.create, HW_CREATE_CQ_IN_BYTES);
+	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_MODIFY_CQ);
+	hw_set(in, HW_CMD_IN_OP_MOD, op_mod);
+	hw_set(in, HW_CMD_IN_NUMBER, f->cq.number);
+	hw_set(in, HW_MODIFY_CQ_FIELD_SELECT, select);
+}
+
+static void test_moderation_and_overrun_are_kept(void **state)
+{
+	struct t_refusal select = {HW_CMD_BAD_PARAM, 0x0c,
+				   "MODIFY_CQ_FIELD_SELECT"};
+	struct t_refusal op_mod = {HW_CMD_BAD_PARAM, 4, "CMD_IN_OP_MOD"};
+	struct t_refusal gone = {HW_CMD_BAD_RES, 8, "CQ 0xff does not exist"};
+	struct fixture *f = *state;
+	uint8_t in[HW_CREATE_CQ_IN_BYTES], out[T_OUT];
+	uint8_t *cqc = in + HW_CQC_OFFSET;
+
+	modify_mailbox(f, HW_MODIFY_CQ_FIELDS,
+		       HW_CQ_MODIFY_PERIOD | HW_CQ_MODIFY_COUNT, in);
+	hw_set(cqc, HW_CQC_CQ_PERIOD, 16);
+	hw_set(cqc, HW_CQC_CQ_MAX_COUNT, 32);
+	hw_set(cqc, HW_CQC_OI, 1); /* without its bit: not looked at */
+	assert_int_equal(t_cmd(&f->node, in, sizeof(in), NULL), HW_CMD_OK);
+	t_simple(&f->node, HW_CMD_QUERY_CQ, f->cq.number, out);
+	assert_int_equal(hw_get(out + HW_CQC_OFFSET, HW_CQC_CQ_PERIOD), 16);
+	assert_int_equal(hw_get(out + HW_CQC_OFFSET, HW_CQC_CQ_MAX_COUNT), 32);
+	assert_int_equal(hw_get(out + HW_CQC_OFFSET, HW_CQC_OI), 0);
+	hw_set(in, HW_MODIFY_CQ_FIELD_SELECT, HW_CQ_MODIFY_OVERRUN);
+	assert_int_equal(t_cmd(&f->node, in, sizeof(in), NULL), HW_CMD_OK);
+	t_simple(&f->node, HW_CMD_QUERY_CQ, f->cq.number, out);
+	assert_int_equal(hw_get(out + HW_CQC_OFFSET, HW_CQC_OI), 1);
+	hw_set(in, HW_MODIFY_CQ_FIELD_SELECT, 8);
+	t_refused(&f->node, in, sizeof(in), &select);
+	hw_set(in, HW_CMD_IN_OP_MOD, 2);
+	t_refused(&f->node, in, sizeof(in), &op_mod);
+	hw_set(in, HW_CMD_IN_NUMBER, 0xff);
+	t_refused(&f->node, in, sizeof(in), &gone);
+}
+
+static void test_a_resize_checks_its_fields(void **state)
+{
+	struct t_refusal select = {HW_CMD_BAD_PARAM, 0x0c,
+				   "MODIFY_CQ_FIELD_SELECT"};
+	struct t_refusal size = {HW_CMD_BAD_PARAM, 0x1c, "CQC_LOG_CQ_SIZE"};
+	struct t_refusal stride = {HW_CMD_BAD_PARAM, 0x10, "CQC_CQE_SZ"};
+	struct t_refusal ring = {HW_CMD_BAD_PARAM, 0x58, "do not fit umem"};
+	struct fixture *f = *state;
+	uint8_t in[HW_CREATE_CQ_IN_BYTES], *cqc = in + HW_CQC_OFFSET;
+
+	modify_mailbox(f, HW_MODIFY_CQ_RESIZE, HW_CQ_RESIZE_PAGE_SIZE, in);
+	t_refused(&f->node, in, sizeof(in), &select);
+	modify_mailbox(f, HW_MODIFY_CQ_RESIZE, HW_CQ_RESIZE_LOG_SIZE, in);
+	hw_set(cqc, HW_CQC_LOG_CQ_SIZE, 23);
+	t_refused(&f->node, in, sizeof(in), &size);
+	hw_set(cqc, HW_CQC_LOG_CQ_SIZE, 4);
+	hw_set(cqc, HW_CQC_CQE_SZ, HW_CQE_SZ_128);
+	t_refused(&f->node, in, sizeof(in), &stride);
+	hw_set(cqc, HW_CQC_CQE_SZ, HW_CQE_SZ_64);
+	hw_set(cqc, HW_CQC_LOG_CQ_SIZE, 5);
+	t_refused(&f->node, in, sizeof(in), &ring);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -226,6 +291,8 @@ int main(void)
 		T(test_a_cq_in_use_is_busy),
 		T(test_a_destroyed_number_is_gone),
 		T(test_memory_of_a_cq_cannot_be_taken_away),
+		T(test_moderation_and_overrun_are_kept),
+		T(test_a_resize_checks_its_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

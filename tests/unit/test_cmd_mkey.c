@@ -3,7 +3,7 @@
  * Memory key commands: each field check from both sides, QUERY_MKEY, destroy.
  * Method: the mailbox of a good key with one field spoilt.
  */
-#include "support/t_nic.h"
+#include "support/t_klm.h"
 
 #include <stdlib.h>
 
@@ -85,14 +85,11 @@ static void test_each_field_of_the_context_is_checked(void **state)
 
 	refuse_mkc(f, HW_MKC_FREE, 1, "MKC_FREE (mailbox 0x10[30:30]) holds 1");
 	refuse_mkc(f, HW_MKC_ACCESS_MODE_4_2, 1, "MKC_ACCESS_MODE_4_2");
-	refuse_mkc(f, HW_MKC_ACCESS_MODE_1_0, HW_MKC_MODE_KLMS,
-		   "MKC_ACCESS_MODE_1_0 (mailbox 0x10[9:8]) holds 2 (0x2), "
-		   "expected 0 (PA) or 1 (MTT)");
-	refuse_mkc(f, HW_MKC_ACCESS_MODE_1_0, HW_MKC_MODE_KSM,
-		   "MKC_ACCESS_MODE_1_0");
+	refuse_mkc(f, HW_MKC_BSF_EN, 1, "signatures are not supported");
+	refuse_mkc(f, HW_MKC_CRYPTO_EN, 1, "encryption is not supported");
 	refuse_mkc(f, HW_MKC_PD, f->node.pd + 1, "MKC_PD (mailbox 0x1c[23:0])");
 	refuse_mkc(f, HW_MKC_PD, 0, "a PD of ALLOC_PD");
-	refuse_mkc(f, HW_MKC_LENGTH64, 1, "only a PA key spans");
+	refuse_mkc(f, HW_MKC_LENGTH64, 1, "an MTT key does not span");
 }
 
 static void test_a_pa_key_has_no_length_of_its_own(void **state)
@@ -214,6 +211,120 @@ static void test_a_destroyed_key_is_gone(void **state)
 	destroy(f, index + 1);
 }
 
+/* ------------------------------------------------------------ indirect */
+
+/* What differs from a good mailbox with a list of four. */
+struct spoilt {
+	struct hw_field field;
+	uint32_t value;
+	bool in_header; /* else in the context */
+	const char *text;
+};
+
+static void test_each_field_of_an_indirect_key_is_checked(void **state)
+{
+	const struct spoilt all[] = {
+		{HW_MKC_TRANSLATIONS_SIZE, 0, false, "holds 0"},
+		{HW_MKC_TRANSLATIONS_SIZE, 65537, false, "1 to 65536"},
+		{HW_MKC_FREE, 1, false, ""}, /* without umr_en */
+		{HW_MKC_ACCESS_MODE_1_0, HW_MKC_MODE_KSM, false, "entity size"},
+		{HW_MKC_LENGTH64, 0, false, ""}, /* length is 0 */
+		{HW_CREATE_MKEY_UMEM_VALID, 1, true, "list is in the mailbox"},
+		{HW_CREATE_MKEY_ACTUAL_SIZE, 5, true, "no more entries"},
+	};
+	static const uint16_t offsets[] = {0x44, 0x44, 0x10, 0x48,
+					   0x28, 0x0c, 0x60};
+	struct t_klm_options options = {.length64 = true};
+	struct hw_klm list[4] = {{{0}, {0}, {0}}};
+	struct t_refusal expected = {.status = HW_CMD_BAD_PARAM};
+	struct fixture *f = *state;
+	uint8_t in[0x200];
+	size_t len, i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		len = t_klm_mailbox(&f->node, &options, list, 4, in);
+		hw_set(in + (all[i].in_header ? 0 : HW_MKC_OFFSET),
+		       all[i].field, all[i].value);
+		expected.offset = offsets[i];
+		expected.text = all[i].text;
+		t_refused(&f->node, in, len, &expected);
+	}
+	/* More entries than the mailbox has bytes for. */
+	len = t_klm_mailbox(&f->node, &options, list, 4, in);
+	expected.offset = 0x60;
+	t_refused(&f->node, in, len - 1, &expected);
+	destroy(f, create(f, in, len));
+}
+
+static void test_a_list_behind_a_direct_key_is_refused(void **state)
+{
+	struct t_refusal expected = {HW_CMD_BAD_INP_LEN, 0x110, "data beyond"};
+	struct fixture *f = *state;
+	uint8_t in[0x120] = {0};
+
+	memcpy(in, f->good, sizeof(f->good));
+	destroy(f, create(f, in, sizeof(in)));
+	in[0x11f] = 1;
+	t_refused(&f->node, in, sizeof(in), &expected);
+}
+
+/* As rdma-core's mlx5dv_create_mkey() does: no length, no list yet. */
+static void test_a_free_key_needs_no_length(void **state)
+{
+	struct t_klm_options options = {.free = true, .capacity = 4};
+	struct fixture *f = *state;
+	uint32_t key = t_klm_key(&f->node, &options, NULL, 0);
+	uint8_t mkc[HW_MKC_BYTES];
+
+	t_query_mkey(&f->node, key, mkc);
+	assert_int_equal(hw_get(mkc, HW_MKC_FREE), 1);
+	assert_int_equal(hw_get(mkc, HW_MKC_UMR_EN), 1);
+	assert_int_equal(hw_get(mkc, HW_MKC_TRANSLATIONS_SIZE), 4);
+	assert_int_equal(hw_get(mkc, HW_MKC_ACCESS_MODE_1_0), HW_MKC_MODE_KLMS);
+	t_mkey_destroy(&f->node, key);
+}
+
+static void test_query_shows_the_first_two_entries(void **state)
+{
+	const struct hw_klm list[] = {hw_klm_encode(1, 2, 3),
+				      hw_klm_encode(4, 5, 6),
+				      hw_klm_encode(7, 8, 9)};
+	struct t_klm_options options = {.mode = HW_MKC_MODE_KSM,
+					.log_entity = 31,
+					.start = 5,
+					.len = 77,
+					.rinval = true};
+	struct fixture *f = *state;
+	uint32_t key = t_klm_key(&f->node, &options, list, 3);
+	uint8_t out[T_OUT], *mkc = out + HW_MKC_OFFSET;
+
+	t_simple(&f->node, HW_CMD_QUERY_MKEY, key >> 8, out);
+	assert_int_equal(hw_get(mkc, HW_MKC_ACCESS_MODE_1_0), HW_MKC_MODE_KSM);
+	assert_int_equal(hw_get(mkc, HW_MKC_LOG_PAGE_SIZE), 31);
+	assert_int_equal(hw_get(mkc, HW_MKC_EN_RINVAL), 1);
+	assert_int_equal(hw_get64(mkc, HW_MKC_START_ADDR), 5);
+	assert_int_equal(hw_get64(mkc, HW_MKC_LEN), 77);
+	assert_memory_equal(out + HW_QUERY_MKEY_LIST, list, 32);
+	t_mkey_destroy(&f->node, key);
+}
+
+static void test_special_contexts_are_keys_that_no_object_has(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t out[T_OUT];
+	uint32_t first = create(f, f->good, sizeof(f->good));
+
+	assert_int_equal(
+		t_simple(&f->node, HW_CMD_QUERY_SPECIAL_CONTEXTS, 0, out), 0);
+	assert_in_range(hw_get(out, HW_SPECIAL_NULL_MKEY) >> 8, 2, first - 1);
+	assert_in_range(hw_get(out, HW_SPECIAL_RESD_LKEY) >> 8, 2, first - 1);
+	assert_in_range(hw_get(out, HW_SPECIAL_DUMP_FILL_MKEY) >> 8, 2,
+			first - 1);
+	assert_int_equal(hw_get(out, HW_SPECIAL_TERMINATE_MKEY),
+			 HW_LKEY_INVALID);
+	destroy(f, first);
+}
+
 /* DESTROY_MKEY of a key that nic_mkey_register made leaves nothing behind. */
 static void test_destroying_a_registered_key_frees_its_umem(void **state)
 {
@@ -241,6 +352,11 @@ int main(void)
 		T(test_a_pa_key_spans_all_addresses),
 		T(test_a_destroyed_key_is_gone),
 		T(test_destroying_a_registered_key_frees_its_umem),
+		T(test_each_field_of_an_indirect_key_is_checked),
+		T(test_a_list_behind_a_direct_key_is_refused),
+		T(test_a_free_key_needs_no_length),
+		T(test_query_shows_the_first_two_entries),
+		T(test_special_contexts_are_keys_that_no_object_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

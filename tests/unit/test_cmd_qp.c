@@ -80,7 +80,7 @@ static void test_each_field_of_the_context_is_checked(void **state)
 
 	refuse_qpc(f, HW_QPC_ST, HW_QP_ST_DCI,
 		   "QPC_ST (mailbox 0x18[23:16]) holds 5 (0x5), expected 0");
-	refuse_qpc(f, HW_QPC_ST, HW_QP_ST_UD, "QPC_ST");
+	refuse_qpc(f, HW_QPC_ST, 4, "QPC_ST");
 	refuse_qpc(f, HW_QPC_PD, f->node.pd + 1, "QPC_PD (mailbox 0x1c[23:0])");
 	refuse_qpc(f, HW_QPC_UAR_PAGE, 0xffffff,
 		   "QPC_UAR_PAGE (mailbox 0x24[23:0]) holds 16777215");

@@ -56,6 +56,7 @@ static void test_the_table_of_state_changes_holds(void **state)
 		{HW_CMD_INIT2RTR_QP, HW_QP_INIT, HW_QP_RTR},
 		{HW_CMD_RTR2RTS_QP, HW_QP_RTR, HW_QP_RTS},
 		{HW_CMD_RTS2RTS_QP, HW_QP_RTS, HW_QP_RTS},
+		{HW_CMD_SQERR2RTS_QP, HW_QP_SQER, HW_QP_RTS},
 		{HW_CMD_2ERR_QP, -1, HW_QP_ERR},
 		{HW_CMD_2RST_QP, -1, HW_QP_RST},
 	};
@@ -225,6 +226,9 @@ static void test_query_shows_what_the_changes_set(void **state)
 	assert_int_equal(hw_get(qpc, HW_QPC_RWE), 1);
 	assert_int_equal(hw_get(qpc, HW_QPC_RAE), 1);
 	assert_int_equal(hw_get(qpc + HW_QPC_PATH, HW_ADS_ACK_TIMEOUT), 20);
+	assert_int_equal(hw_get(qpc + HW_QPC_PATH, HW_ADS_PORT), 1);
+	assert_int_equal(hw_get(qpc, HW_QPC_PM_STATE), HW_PM_MIGRATED);
+	assert_int_equal(hw_get(qpc, HW_QPC_LOG_MSG_MAX), 30);
 	assert_int_equal(hw_get(qpc, HW_QPC_LAST_ACKED_PSN), 0x123455);
 }
 
@@ -274,6 +278,156 @@ static void test_optional_fields_need_their_mask_bit(void **state)
 			 HW_CMD_BAD_PARAM);
 }
 
+/* Linux sends the port with RST2INIT, and with INIT2RTR a path. */
+static void test_a_path_without_a_port_keeps_the_port(void **state)
+{
+	struct t_pair *p = *state;
+	uint8_t in[HW_MODIFY_QP_IN_BYTES], qpc[HW_QPC_BYTES];
+
+	bring(p, HW_QP_INIT);
+	t_modify_mailbox(&p->qp[0], HW_CMD_INIT2RTR_QP, &p->qp[1], NULL, in);
+	hw_set(in + ADS, HW_ADS_PORT, 0);
+	hw_set(in + ADS, HW_ADS_SL, 5);
+	assert_int_equal(t_cmd(&p->node[0], in, sizeof(in), NULL), 0);
+	t_query_qp(&p->qp[0], qpc);
+	assert_int_equal(hw_get(qpc + HW_QPC_PATH, HW_ADS_PORT), 1);
+	assert_int_equal(hw_get(qpc + HW_QPC_PATH, HW_ADS_SL), 5);
+}
+
+struct optional {
+	uint16_t opcode;
+	uint8_t from;
+	uint32_t bit, base;
+	struct hw_field field;
+	uint32_t value;
+};
+
+static void check_optional(struct t_pair *p, const struct optional *o)
+{
+	uint32_t at = o->base - QPC, before;
+	uint8_t in[HW_MODIFY_QP_IN_BYTES], qpc[HW_QPC_BYTES];
+
+	bring(p, o->from);
+	t_query_qp(&p->qp[0], qpc);
+	before = hw_get(qpc + at, o->field);
+	assert_int_not_equal(before, o->value);
+	t_modify_mailbox(&p->qp[0], o->opcode, &p->qp[1], NULL, in);
+	hw_set(in + o->base, o->field, o->value);
+	assert_int_equal(t_cmd(&p->node[0], in, sizeof(in), NULL), 0);
+	t_query_qp(&p->qp[0], qpc);
+	assert_int_equal(hw_get(qpc + at, o->field), before);
+	bring(p, o->from);
+	t_modify_mailbox(&p->qp[0], o->opcode, &p->qp[1], NULL, in);
+	hw_set(in + o->base, o->field, o->value);
+	hw_set(in, HW_QP_OPT_PARAM_MASK, o->bit);
+	assert_int_equal(t_cmd(&p->node[0], in, sizeof(in), NULL), 0);
+	t_query_qp(&p->qp[0], qpc);
+	assert_int_equal(hw_get(qpc + at, o->field), o->value);
+}
+
+/* The bits are MLX5_QP_OPTPAR_*. */
+static void test_each_optional_field_needs_its_bit(void **state)
+{
+	const struct optional fields[] = {
+		{HW_CMD_INIT2INIT_QP, HW_QP_INIT, 1 << 5, QPC, HW_QPC_Q_KEY, 9},
+		{HW_CMD_INIT2RTR_QP, HW_QP_INIT, 1 << 5, QPC, HW_QPC_Q_KEY, 9},
+		{HW_CMD_RTR2RTS_QP, HW_QP_RTR, 1 << 5, QPC, HW_QPC_Q_KEY, 9},
+		{HW_CMD_RTS2RTS_QP, HW_QP_RTS, 1 << 5, QPC, HW_QPC_Q_KEY, 9},
+		{HW_CMD_INIT2INIT_QP, HW_QP_INIT, 1 << 16, ADS, HW_ADS_PORT, 0},
+		{HW_CMD_RTR2RTS_QP, HW_QP_RTR, 1 << 10, QPC, HW_QPC_PM_STATE,
+		 0},
+		{HW_CMD_RTS2RTS_QP, HW_QP_RTS, 1 << 25, QPC,
+		 HW_QPC_COUNTER_SET_ID, 7},
+		{HW_CMD_RTS2RTS_QP, HW_QP_RTS, 1 << 7, ADS, HW_ADS_SL, 3},
+		{HW_CMD_RTS2RTS_QP, HW_QP_RTS, 1 << 14, ADS, HW_ADS_ACK_TIMEOUT,
+		 9},
+	};
+	struct t_pair *p = *state;
+	unsigned i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		check_optional(p, &fields[i]);
+}
+
+/* To the same peer by another address; the timeout stays. */
+static void test_a_path_can_change_in_rts(void **state)
+{
+	struct t_refusal port = {HW_CMD_BAD_PARAM, ADS + 0x24, "ADS_PORT"};
+	struct t_refusal path = {HW_CMD_BAD_PARAM, ADS + 4, "ADS_RLID"};
+	struct t_pair *p = *state;
+	uint8_t in[HW_MODIFY_QP_IN_BYTES], qpc[HW_QPC_BYTES];
+	struct nic_port to;
+
+	t_connect(&p->qp[0], &p->qp[1], NULL);
+	t_pair_works(p);
+	nic_query_port(p->node[1].nic, &to);
+	t_modify_mailbox(&p->qp[0], HW_CMD_RTS2RTS_QP, &p->qp[1], NULL, in);
+	hw_set(in, HW_QP_OPT_PARAM_MASK, 1 << 7);
+	hw_set(in + ADS, HW_ADS_ACK_TIMEOUT, 0);
+	hw_set(in + ADS, HW_ADS_GRH, 1);
+	hw_set(in + ADS, HW_ADS_RLID, 0);
+	memcpy(in + ADS + HW_ADS_RGID, to.gid, 16);
+	assert_int_equal(t_cmd(&p->node[0], in, sizeof(in), NULL), 0);
+	t_query_qp(&p->qp[0], qpc);
+	assert_int_equal(hw_get(qpc + HW_QPC_PATH, HW_ADS_ACK_TIMEOUT), 14);
+	assert_int_equal(hw_get(qpc + HW_QPC_PATH, HW_ADS_GRH), 1);
+	t_pair_works(p);
+	hw_set(in + ADS, HW_ADS_GRH, 0);
+	t_refused(&p->node[0], in, sizeof(in), &path);
+	hw_set(in, HW_QP_OPT_PARAM_MASK, 1 << 16);
+	hw_set(in + ADS, HW_ADS_PORT, 2);
+	t_refused(&p->node[0], in, sizeof(in), &port);
+}
+
+static void test_messages_are_limited_by_log_msg_max(void **state)
+{
+	struct t_connect options = {.log_msg_max = 10,
+				    .ack_timeout = 14,
+				    .retries = 7,
+				    .rnr_retries = 7,
+				    .log_ra_max = 4};
+	struct t_pair *p = *state;
+
+	t_connect(&p->qp[0], &p->qp[1], &options);
+	t_pair_rdma(p, HW_OP_RDMA_READ, 1024);
+	t_pair_rdma(p, HW_OP_RDMA_READ, 1025);
+	t_ring(&p->qp[0]);
+	t_pair_run(p);
+	t_expect(&p->cq[0], HW_CQE_REQ, 0);
+	t_expect_error(&p->cq[0], HW_CQE_REQ_ERR, 1, HW_SYND_LOCAL_LENGTH);
+}
+
+/* The peer may send more: each kind of message is refused. */
+static void test_the_responder_limits_messages_too(void **state)
+{
+	static const uint8_t opcodes[] = {HW_OP_SEND, HW_OP_RDMA_WRITE,
+					  HW_OP_RDMA_READ};
+	struct t_connect small = {.log_msg_max = 10, .log_ra_max = 4};
+	struct t_pair *p = *state;
+	unsigned i;
+
+	for (i = 0; i < sizeof(opcodes); i++) {
+		bring(p, HW_QP_RTS);
+		t_qp_rewind(&p->qp[0]);
+		t_modify(&p->qp[1], HW_CMD_2RST_QP, NULL, NULL);
+		t_qp_rewind(&p->qp[1]);
+		t_modify(&p->qp[1], HW_CMD_RST2INIT_QP, &p->qp[0], &small);
+		t_modify(&p->qp[1], HW_CMD_INIT2RTR_QP, &p->qp[0], &small);
+		t_post_recv(&p->qp[1], p->memory[1], 4096, p->key[1]);
+		t_begin(&p->qp[0], opcodes[i], 0, T_SIGNALED);
+		if (opcodes[i] != HW_OP_SEND)
+			t_raddr(&p->qp[0], p->memory[1], p->key[1]);
+		t_data(&p->qp[0], p->memory[0], 1025, p->key[0]);
+		t_end(&p->qp[0]);
+		t_ring(&p->qp[0]);
+		t_pair_run(p);
+		t_expect_error(&p->cq[0], HW_CQE_REQ_ERR, 0,
+			       HW_SYND_REMOTE_INVAL_REQ);
+		assert_true(t_logged(&p->node[1], "2^qpc.log_msg_max"));
+		t_forget(&p->node[1]);
+	}
+}
+
 static void test_a_qp_works_again_after_reset(void **state)
 {
 	struct t_pair *p = *state;
@@ -301,6 +455,11 @@ int main(void)
 		T(test_query_shows_what_the_changes_set),
 		T(test_query_follows_the_traffic),
 		T(test_optional_fields_need_their_mask_bit),
+		T(test_a_path_without_a_port_keeps_the_port),
+		T(test_each_optional_field_needs_its_bit),
+		T(test_a_path_can_change_in_rts),
+		T(test_messages_are_limited_by_log_msg_max),
+		T(test_the_responder_limits_messages_too),
 		T(test_a_qp_works_again_after_reset),
 	};
 

@@ -84,7 +84,7 @@ static void test_each_field_is_checked(void **state)
 		"WQ_LOG_WQ_STRIDE (mailbox 0x70[19:16]) holds 10 (0xa), "
 		"expected 4 to 9"};
 	struct t_refusal linked = {HW_CMD_BAD_PARAM, WQ + 0x20,
-				   "a linked slot starts with"};
+				   "the slot starts with"};
 	struct t_refusal size = {HW_CMD_BAD_PARAM, WQ + 0x20,
 				 "WQ_LOG_WQ_SZ (mailbox 0x70[4:0]) holds 16"};
 
@@ -129,6 +129,7 @@ static void test_a_cyclic_queue_may_have_slots_of_16_bytes(void **state)
 	uint8_t in[HW_CREATE_RMP_IN_BYTES];
 
 	memcpy(in, f->good, sizeof(in));
+	hw_set(in + HW_RMPC_OFFSET, HW_RMPC_BASIC_CYCLIC_RCV_WQE, 1);
 	hw_set(in + WQ, HW_WQ_TYPE, HW_WQ_CYCLIC);
 	hw_set(in + WQ, HW_WQ_LOG_WQ_STRIDE, 4);
 	hw_set(in + WQ, HW_WQ_LOG_WQ_SZ, 0);
@@ -147,6 +148,68 @@ static void test_query_returns_what_was_created(void **state)
 	assert_int_equal(hw_get(rmpc + HW_RMPC_WQ, HW_WQ_PD), f->node.pd);
 	assert_int_equal(hw_get(rmpc + HW_RMPC_WQ, HW_WQ_LOG_WQ_SZ), LOG_SIZE);
 	assert_int_equal(hw_get(rmpc + HW_RMPC_WQ, HW_WQ_HW_COUNTER), 0);
+	destroy(f, number);
+}
+
+static void modify(struct fixture *f, uint32_t number, uint16_t lwm,
+		   bool bitmask)
+{
+	uint8_t in[HW_CREATE_RMP_IN_BYTES] = {0};
+
+	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_MODIFY_RMP);
+	hw_set(in, HW_CMD_IN_NUMBER, number);
+	hw_set(in, HW_MODIFY_RMP_STATE, HW_RMPC_STATE_RDY);
+	hw_set(in, HW_MODIFY_RMP_BITMASK_LWM, bitmask);
+	hw_set(in + WQ, HW_WQ_LWM, lwm);
+	assert_int_equal(t_cmd(&f->node, in, sizeof(in), NULL), HW_CMD_OK);
+}
+
+static uint32_t limit_of(struct fixture *f, uint32_t number)
+{
+	uint8_t out[T_OUT];
+
+	t_simple(&f->node, HW_CMD_QUERY_RMP, number, out);
+	return hw_get(out + WQ, HW_WQ_LWM);
+}
+
+static void test_modify_arms_the_limit_again(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t number = create(f, f->good);
+	be32 *record = (be32 *)(f->memory + 256);
+
+	t_forget(&f->node);
+	*record = to_be32(3);
+	modify(f, number, 5, false); /* without its mask bit: as it was */
+	assert_int_equal(limit_of(f, number), 2);
+	modify(f, number, 3, true);
+	assert_int_equal(limit_of(f, number), 3);
+	assert_int_equal(t_events(&f->node, NIC_EVENT_SRQ_LIMIT), 0);
+	modify(f, number, 4, true); /* 3 are there: at once */
+	assert_int_equal(t_events(&f->node, NIC_EVENT_SRQ_LIMIT), 1);
+	assert_int_equal(limit_of(f, number), 0);
+	modify(f, number, 1, true);
+	modify(f, number, 0, true); /* disarmed */
+	assert_int_equal(limit_of(f, number), 0);
+	assert_int_equal(t_events(&f->node, NIC_EVENT_SRQ_LIMIT), 1);
+	destroy(f, number);
+	*record = to_be32(0);
+}
+
+static void test_modify_checks_number_and_state(void **state)
+{
+	struct t_refusal gone = {HW_CMD_BAD_RES, 8, "RMP 0xff does not exist"};
+	struct t_refusal not_ready = {HW_CMD_BAD_PARAM, 8, "MODIFY_RMP_STATE"};
+	struct fixture *f = *state;
+	uint32_t number = create(f, f->good);
+	uint8_t in[HW_CREATE_RMP_IN_BYTES] = {0};
+
+	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_MODIFY_RMP);
+	hw_set(in, HW_CMD_IN_NUMBER, 0xff);
+	t_refused(&f->node, in, sizeof(in), &gone);
+	hw_set(in, HW_CMD_IN_NUMBER, number);
+	hw_set(in, HW_MODIFY_RMP_STATE, HW_RMPC_STATE_ERR);
+	t_refused(&f->node, in, sizeof(in), &not_ready);
 	destroy(f, number);
 }
 
@@ -190,6 +253,8 @@ int main(void)
 		T(test_ring_and_record_must_lie_in_their_umems),
 		T(test_a_cyclic_queue_may_have_slots_of_16_bytes),
 		T(test_query_returns_what_was_created),
+		T(test_modify_arms_the_limit_again),
+		T(test_modify_checks_number_and_state),
 		T(test_an_rmp_in_use_is_busy_and_then_gone),
 	};
 

@@ -76,6 +76,37 @@ static void test_arming_with_unseen_cqes_fires_at_once(void **state)
 	}
 }
 
+/* As perftest -e does it: event, arm, and then the poll. */
+static void test_arming_before_the_poll_does_not_fire_again(void **state)
+{
+	static const uint32_t starts[] = {0, 0xfffffe, 0xfffffffe};
+	unsigned i, lap;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		struct t_pair *p = open_as(NIC_STRICT, starts[i]);
+
+		t_arm(&p->cq[0], HW_CQ_ARM_NEXT, 0);
+		t_pair_run(p);
+		for (lap = 1; lap < 5; lap++) {
+			nop(p, T_SIGNALED);
+			assert_int_equal(events(p, 0), lap);
+			t_arm(&p->cq[0], HW_CQ_ARM_NEXT, (uint8_t)lap);
+			t_pair_run(p);
+			assert_int_equal(events(p, 0), lap);
+			t_expect(&p->cq[0], HW_CQE_REQ,
+				 (uint16_t)(starts[i] + lap - 1));
+		}
+		/* A CQE that came behind the event fires the late arm. */
+		nop(p, T_SIGNALED);
+		nop(p, T_SIGNALED);
+		t_arm(&p->cq[0], HW_CQ_ARM_NEXT, (uint8_t)lap);
+		t_pair_run(p);
+		assert_int_equal(events(p, 0), lap + 1);
+		t_pair_close(p);
+	}
+}
+
 /* A whole series as libibverbs does it: arm, event, poll, arm ... */
 static void series(enum nic_progress progress, bool by_record, uint32_t start)
 {
@@ -186,11 +217,48 @@ static void test_an_arm_for_another_pages_cq_is_told_and_ignored(void **state)
 	t_pair_close(p);
 }
 
+static uint32_t arm_state(struct t_pair *p, uint32_t cqn)
+{
+	uint8_t out[T_OUT];
+
+	assert_int_equal(t_simple(&p->node[0], HW_CMD_QUERY_CQ, cqn, out), 0);
+	return hw_get(out + HW_CQC_OFFSET, HW_CQC_ST);
+}
+
+/* A kernel's client finds something else in the record than an arm. */
+static void test_a_first_arm_of_0_shows_in_a_record_that_was_not_0(void **state)
+{
+	struct t_pair *p = open_as(NIC_COMPAT, 0);
+	uint8_t out[T_OUT];
+	struct t_cq *cq = &p->cq[0];
+	uint32_t cqn;
+
+	(void)state;
+	cq->dbrec[HW_CQ_DBR_ARM].raw = 0xffffffff;
+	assert_int_equal(
+		t_cmd(&p->node[0], cq->create, sizeof(cq->create), out),
+		HW_CMD_OK);
+	cqn = hw_get(out, HW_CMD_OUT_NUMBER);
+	t_pair_run(p);
+	assert_int_equal(arm_state(p, cqn), HW_CQ_ST_FIRED);
+	/* The register write is lost; the record says: next, from 0. */
+	cq->dbrec[HW_CQ_DBR_ARM].raw = 0;
+	t_pair_run(p);
+	assert_int_equal(arm_state(p, cqn), HW_CQ_ST_ARMED);
+	assert_int_equal(t_simple(&p->node[0], HW_CMD_DESTROY_CQ, cqn, NULL),
+			 0);
+	t_pair_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_a_first_arm_of_0_shows_in_a_record_that_was_not_0),
 		cmocka_unit_test(test_an_armed_cq_fires_once),
 		cmocka_unit_test(test_arming_with_unseen_cqes_fires_at_once),
+		cmocka_unit_test(
+			test_arming_before_the_poll_does_not_fire_again),
 		cmocka_unit_test(test_arming_again_and_again),
 		cmocka_unit_test(
 			test_a_solicited_arm_waits_for_a_solicited_cqe),

@@ -5,6 +5,8 @@
  */
 #include "support/t_pair.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 static void nops(struct t_qp *qp, unsigned count)
@@ -288,9 +290,142 @@ static void test_a_record_that_is_unmapped_is_an_overrun(void **state)
 	munmap(cq.ring, PAGE);
 }
 
+/* ---------------------------------------------------------------- resize */
+
+static struct hw_cqe *entry(uint8_t *ring, uint32_t log_size, uint32_t stride,
+			    uint32_t index)
+{
+	uint32_t slot = index & ((1u << log_size) - 1);
+
+	return (struct hw_cqe *)(ring + (size_t)slot * stride + stride -
+				 HW_CQE_BYTES);
+}
+
+/* What libmlx5 does when the command is through: entries move one up. */
+static void move_entries(struct t_cq *cq, uint8_t *ring, uint8_t log_new)
+{
+	uint8_t log_old = (uint8_t)__builtin_ctz(cq->size);
+	struct hw_cqe *from, *to;
+	uint32_t i;
+
+	for (i = cq->ci;; i++) {
+		from = entry(cq->ring, log_old, cq->stride, i);
+		assert_int_equal(from->op_own & 1, i >> log_old & 1);
+		if (from->op_own >> 4 == HW_CQE_RESIZE)
+			break;
+		assert_true(i - cq->ci < cq->size);
+		to = entry(ring, log_new, cq->stride, i + 1);
+		*to = *from;
+		to->op_own = (uint8_t)((from->op_own & ~1) |
+				       ((i + 1) >> log_new & 1));
+	}
+	cq->ci++;
+	cq->size = 1u << log_new;
+	cq->ring = ring;
+	cq->dbrec[HW_CQ_DBR_CI] = to_be32(cq->ci & HW_CQE_INDEX_MASK);
+}
+
+static uint8_t resize_to(struct t_cq *cq, uint32_t umem, uint8_t log_size)
+{
+	uint8_t in[HW_CREATE_CQ_IN_BYTES];
+
+	memcpy(in, cq->create, sizeof(in));
+	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_MODIFY_CQ);
+	hw_set(in, HW_CMD_IN_OP_MOD, HW_MODIFY_CQ_RESIZE);
+	hw_set(in, HW_CMD_IN_NUMBER, cq->number);
+	hw_set(in, HW_MODIFY_CQ_FIELD_SELECT, HW_CQ_RESIZE_LOG_SIZE);
+	hw_set(in, HW_CREATE_CQ_UMEM_ID, umem);
+	hw_set(in + HW_CQC_OFFSET, HW_CQC_LOG_CQ_SIZE, log_size);
+	return t_cmd(cq->node, in, sizeof(in), NULL);
+}
+
+/* Some consumed, some pending, then the other ring for the rest. */
+static void resize(uint8_t log_old, uint8_t log_new, uint8_t cqe_sz,
+		   unsigned pending)
+{
+	const struct t_cq_options options = {.log_size = log_old,
+					     .cqe_sz = cqe_sz};
+	struct t_pair *p = open_with(&options, 0xfffffb);
+	struct t_cq *cq = &p->cq[0];
+	size_t bytes = (size_t)cq->stride << log_new;
+	uint8_t *ring = t_alloc(bytes), *old = cq->ring;
+	uint32_t umem = t_umem(&p->node[0], ring, bytes);
+	unsigned i, index = 0xfffb; /* the low bits of the start */
+
+	memset(ring, 0xff, bytes);
+	nops(&p->qp[0], 3);
+	t_pair_run(p);
+	for (i = 0; i < 3; i++)
+		t_expect(cq, HW_CQE_REQ, (uint16_t)index++);
+	nops(&p->qp[0], pending);
+	t_pair_run(p);
+	assert_int_equal(resize_to(cq, umem, log_new), HW_CMD_OK);
+	move_entries(cq, ring, log_new);
+	for (i = 0; i < pending; i++)
+		t_expect(cq, HW_CQE_REQ, (uint16_t)index++);
+	for (i = 0; i < 40; i++) {
+		nops(&p->qp[0], 1);
+		t_pair_run(p);
+		t_expect(cq, HW_CQE_REQ, (uint16_t)index++);
+	}
+	assert_int_equal(t_qp_destroy(&p->qp[0]), 0);
+	/* The old ring is the client's again when the CQ has another. */
+	cq->ring = old;
+	assert_int_equal(nic_umem_deregister(p->node[0].nic, umem), -EBUSY);
+	assert_int_equal(t_cq_destroy(cq), 0);
+	assert_int_equal(nic_umem_deregister(p->node[0].nic, umem), 0);
+	free(ring);
+	t_pair_close(p);
+}
+
+static void test_a_cq_grows_and_shrinks_under_way(void **state)
+{
+	uint8_t cqe_sz;
+	unsigned pending;
+
+	(void)state;
+	for (cqe_sz = 0; cqe_sz < 2; cqe_sz++)
+		for (pending = 0; pending < 4; pending++) {
+			resize(3, 5, cqe_sz, pending);
+			resize(5, 3, cqe_sz, pending);
+			resize(4, 4, cqe_sz, pending);
+			resize(2, 2, cqe_sz, pending);
+		}
+}
+
+static void test_a_resize_needs_room_in_both_rings(void **state)
+{
+	const struct t_cq_options options = {.log_size = 2};
+	struct t_pair *p = open_with(&options, 0);
+	uint8_t *ring = t_alloc(4096);
+	uint32_t umem = t_umem(&p->node[0], ring, 4096);
+	unsigned i;
+
+	(void)state;
+	nops(&p->qp[0], 2);
+	t_pair_run(p);
+	assert_int_equal(resize_to(&p->cq[0], umem, 1),
+			 HW_CMD_BAD_SIZE_OUTS_CQES);
+	nops(&p->qp[0], 2);
+	t_pair_run(p);
+	assert_int_equal(resize_to(&p->cq[0], umem, 4), HW_CMD_BAD_RES_STATE);
+	/* Nothing has happened. */
+	for (i = 0; i < 4; i++)
+		t_expect(&p->cq[0], HW_CQE_REQ, (uint16_t)i);
+	nops(&p->qp[0], 4);
+	t_pair_run(p);
+	for (i = 4; i < 8; i++)
+		t_expect(&p->cq[0], HW_CQE_REQ, (uint16_t)i);
+	assert_int_equal(nic_umem_deregister(p->node[0].nic, umem), 0);
+	free(ring);
+	t_pair_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_cq_grows_and_shrinks_under_way),
+		cmocka_unit_test(test_a_resize_needs_room_in_both_rings),
 		cmocka_unit_test(test_the_owner_bit_is_the_parity_of_the_lap),
 		cmocka_unit_test(
 			test_a_128_byte_entry_has_its_cqe_in_the_second_half),

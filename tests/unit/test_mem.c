@@ -120,6 +120,34 @@ static void test_a_key_needs_a_pd_and_leaves_nothing_without(void **state)
 	assert_int_equal(usage.umems, 0);
 }
 
+static void test_a_changed_key_keeps_its_number_and_leaves_nothing(void **state)
+{
+	uint8_t memory[64];
+	struct nic_mkey_attr attr = {.mem = {.addr = memory, .len = 8}};
+	struct t_node *node = *state;
+	uint8_t out[T_OUT];
+	struct nic_usage usage;
+	uint32_t key;
+
+	attr.pd = node->pd;
+	assert_int_equal(nic_mkey_register(node->nic, &attr, &key), 0);
+	assert_int_equal(nic_mkey_change(node->nic, key + 0x100, &attr),
+			 -ENOENT);
+	attr.mem.len = 0;
+	assert_int_equal(nic_mkey_change(node->nic, key, &attr), -EINVAL);
+	attr.mem.len = sizeof(memory);
+	attr.access = NIC_ACCESS_REMOTE_READ;
+	assert_int_equal(nic_mkey_change(node->nic, key, &attr), 0);
+	assert_int_equal(t_simple(node, HW_CMD_QUERY_MKEY, key >> 8, out), 0);
+	assert_int_equal(hw_get64(out + HW_MKC_OFFSET, HW_MKC_LEN),
+			 sizeof(memory));
+	assert_int_equal(hw_get(out + HW_MKC_OFFSET, HW_MKC_RR), 1);
+	nic_get_usage(node->nic, &usage);
+	assert_int_equal(usage.umems, 1);
+	assert_int_equal(usage.mkeys, 1);
+	assert_int_equal(nic_mkey_deregister(node->nic, key), 0);
+}
+
 static void test_a_umem_of_a_key_is_busy(void **state)
 {
 	uint8_t in[HW_CREATE_MKEY_IN_BYTES] = {0}, out[T_OUT];
@@ -169,6 +197,7 @@ int main(void)
 		T(test_cuda_memory_is_refused),
 		T(test_unknown_ids_are_enoent),
 		T(test_a_key_needs_a_pd_and_leaves_nothing_without),
+		T(test_a_changed_key_keeps_its_number_and_leaves_nothing),
 		T(test_a_umem_of_a_key_is_busy),
 		T(test_a_uar_of_a_qp_is_free_again_after_it),
 	};

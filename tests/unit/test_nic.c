@@ -47,6 +47,29 @@ static void test_destroy_frees_what_is_left(void **state)
 	t_run(&p->node[1], 1);
 }
 
+static void test_a_nic_without_its_wire_takes_calls(void **state)
+{
+	struct t_pair *p = *state;
+	struct nic_port port;
+	struct nic_usage usage;
+
+	t_pair_works(p);
+	t_pair_rdma(p, HW_OP_RDMA_READ, T_PAIR_BYTES);
+	t_ring(&p->qp[0]);
+	nic_step(p->node[0].nic, 0);
+	nic_detach_wire(p->node[0].nic);
+	nic_detach_wire(p->node[0].nic);
+	nic_query_port(p->node[0].nic, &port);
+	assert_false(port.active);
+	/* With a request in flight, a new one, and commands. */
+	t_pair_rdma(p, HW_OP_RDMA_WRITE, 8);
+	t_ring(&p->qp[0]);
+	t_run(&p->node[0], 1);
+	nic_get_usage(p->node[0].nic, &usage);
+	assert_int_equal(usage.qps, 1);
+	t_run(&p->node[1], 1);
+}
+
 static void test_the_port_is_what_the_wire_says(void **state)
 {
 	struct t_pair *p = *state;
@@ -289,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_config_out_of_range_is_einval),
 		T_PAIR_TEST(test_destroy_frees_what_is_left),
+		T_PAIR_TEST(test_a_nic_without_its_wire_takes_calls),
 		T_PAIR_TEST(test_the_port_is_what_the_wire_says),
 		T_PAIR_TEST(test_usage_counts_objects),
 		T_PAIR_TEST(test_doorbells_are_watched_while_a_qp_reads_them),

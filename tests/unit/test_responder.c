@@ -167,7 +167,7 @@ static void test_lengths_that_do_not_fit_are_invalid(void **state)
 	expect_invalid(p, &k, "the payload length does not fit");
 	begin(p, &k, HW_PKT_READ_REQUEST, 0);
 	add_reth(&k, p->memory[1], p->key[1], (1u << 30) + 1);
-	expect_invalid(p, &k, "longer than 2^30");
+	expect_invalid(p, &k, "longer than 2^qpc.log_msg_max");
 }
 
 static void test_the_order_of_packets_is_checked(void **state)
@@ -204,8 +204,9 @@ static void test_reserved_atomic_sizes_are_invalid(void **state)
 		memcpy(k.p.header + k.p.header_len, &eth, sizeof(eth));
 		k.p.header_len += sizeof(eth);
 		expect_invalid(p, &k,
-			       sizes[i] > 1u << 30 ? "longer than 2^30"
-						   : "4 or 8 bytes");
+			       sizes[i] > 1u << 30
+				       ? "longer than 2^qpc.log_msg_max"
+				       : "4 or 8 bytes");
 	}
 }
 
@@ -388,6 +389,35 @@ static void test_a_write_with_immediate_to_memory_that_is_gone(void **state)
 	t_expect_error(&p->cq[0], HW_CQE_REQ_ERR, 0, HW_SYND_REMOTE_OP);
 }
 
+/* It used a receive WQE, whose buffers do not matter; a plain write none. */
+static void test_a_write_with_immediate_that_its_key_refuses(void **state)
+{
+	static const uint32_t lengths[] = {8, 3000000}; /* ONLY; FIRST */
+	struct t_pair *p = *state;
+	struct hw_cqe_info info;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		t_post_recv(&p->qp[1], p->memory[1], 64, p->key[1]);
+		t_begin(&p->qp[0], HW_OP_RDMA_WRITE_IMM, 0, T_SIGNALED);
+		t_raddr(&p->qp[0], p->memory[1], p->key[1] + 1);
+		t_data(&p->qp[0], p->memory[0], lengths[i], p->key[0]);
+		t_end(&p->qp[0]);
+		t_ring(&p->qp[0]);
+		t_pair_run(p);
+		t_expect_error(&p->cq[0], HW_CQE_REQ_ERR, 0,
+			       HW_SYND_REMOTE_ACCESS);
+		/* The first packet of many has no immediate: no receive yet. */
+		assert_true(t_poll(&p->cq[1], &info));
+		assert_int_equal(info.opcode, HW_CQE_RESP_ERR);
+		assert_int_equal(info.wqe_counter, 0);
+		assert_int_equal(info.syndrome,
+				 i ? HW_SYND_WR_FLUSH : HW_SYND_LOCAL_ACCESS);
+		t_expect_none(&p->cq[1]);
+		t_pair_reconnect(p);
+	}
+}
+
 static void test_a_receive_ring_that_is_gone(void **state)
 {
 	struct t_pair *p = *state;
@@ -454,6 +484,7 @@ int main(void)
 		T_PAIR_TEST(test_a_half_received_message_is_flushed_once),
 		T_PAIR_TEST(test_a_write_may_not_be_interrupted),
 		T_PAIR_TEST(test_a_write_with_immediate_to_memory_that_is_gone),
+		T_PAIR_TEST(test_a_write_with_immediate_that_its_key_refuses),
 		T_PAIR_TEST(test_a_receive_ring_that_is_gone),
 		cmocka_unit_test(test_a_qp_to_itself_names_its_refusal),
 	};

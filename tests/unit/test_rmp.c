@@ -140,7 +140,9 @@ struct shared {
 
 enum { SLOTS = 8, SLOT = 32, WQ = HW_RMPC_OFFSET + HW_RMPC_WQ };
 
-static void make_rmp(struct shared *s, uint8_t type, uint16_t limit)
+enum shape { LINKED, CYCLIC, CYCLIC_HEADED };
+
+static void make_rmp(struct shared *s, enum shape shape, uint16_t limit)
 {
 	uint8_t in[HW_CREATE_RMP_IN_BYTES] = {0}, out[T_OUT];
 	struct t_node *node = &s->p->node[1];
@@ -150,7 +152,10 @@ static void make_rmp(struct shared *s, uint8_t type, uint16_t limit)
 	s->pi = node->start;
 	*(be32 *)(s->memory + SLOTS * SLOT) = hw_dbrec_encode(s->pi);
 	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_CREATE_RMP);
-	hw_set(in + WQ, HW_WQ_TYPE, type);
+	hw_set(in + HW_RMPC_OFFSET, HW_RMPC_BASIC_CYCLIC_RCV_WQE,
+	       shape == CYCLIC);
+	hw_set(in + WQ, HW_WQ_TYPE,
+	       shape == LINKED ? HW_WQ_LINKED_LIST : HW_WQ_CYCLIC);
 	hw_set(in + WQ, HW_WQ_LWM, limit);
 	hw_set(in + WQ, HW_WQ_PD, node->pd);
 	hw_set(in + WQ, HW_WQ_LOG_WQ_STRIDE, 5);
@@ -162,7 +167,8 @@ static void make_rmp(struct shared *s, uint8_t type, uint16_t limit)
 	s->number = hw_get(out, HW_CMD_OUT_NUMBER);
 }
 
-static struct shared *open_shared(uint8_t type, uint16_t limit, uint32_t start)
+static struct shared *open_shared(enum shape shape, uint16_t limit,
+				  uint32_t start)
 {
 	struct t_pair_options options = t_pair_defaults;
 	struct shared *s = calloc(1, sizeof(*s));
@@ -171,7 +177,7 @@ static struct shared *open_shared(uint8_t type, uint16_t limit, uint32_t start)
 	options.config.start_counter = start;
 	options.unconnected = true;
 	s->p = t_pair_open(&options);
-	make_rmp(s, type, limit);
+	make_rmp(s, shape, limit);
 	t_qp_create(&s->p->node[0], &s->peer, &s->p->cq[0], &s->p->cq[0],
 		    &options.qp);
 	options.qp.rq_type = HW_RQ_SRQ;
@@ -201,7 +207,7 @@ static void close_shared(struct shared *s)
 }
 
 /* Into a slot; next is the slot that a linked list goes on with. */
-static void post(struct shared *s, unsigned slot, unsigned next, bool linked)
+static void post(struct shared *s, unsigned slot, unsigned next, bool headed)
 {
 	struct hw_wqe_srq_next head = {.next_wqe_index =
 					       to_be16((uint16_t)next)};
@@ -209,12 +215,12 @@ static void post(struct shared *s, unsigned slot, unsigned next, bool linked)
 		64, s->p->key[1], (uintptr_t)s->p->memory[1] + slot * 64);
 	uint8_t *at = s->memory + slot * SLOT;
 
-	if (linked) {
+	if (headed) {
 		memcpy(at, &head, sizeof(head));
 		at += sizeof(head);
 	}
 	memcpy(at, &seg, sizeof(seg));
-	if (!linked) {
+	if (!headed) {
 		seg = hw_wqe_data_encode(0, HW_LKEY_INVALID, 0);
 		memcpy(at + sizeof(seg), &seg, sizeof(seg));
 	}
@@ -232,16 +238,16 @@ static void send_on(struct shared *s, struct t_qp *qp, uint8_t byte)
 	t_pair_run(s->p);
 }
 
-static void cyclic(uint32_t start)
+static void cyclic(enum shape shape, uint32_t start)
 {
-	struct shared *s = open_shared(HW_WQ_CYCLIC, 0, start);
+	struct shared *s = open_shared(shape, 0, start);
 	struct hw_cqe_info info;
 	uint16_t slot;
 	unsigned i;
 
 	for (i = 0; i < 40; i++) {
 		slot = (uint16_t)((start + i) % SLOTS);
-		post(s, slot, 0, false);
+		post(s, slot, 0, shape == CYCLIC_HEADED);
 		send_on(s, i % 3 ? &s->p->qp[0] : &s->peer, (uint8_t)i);
 		assert_true(t_poll(&s->p->cq[1], &info));
 		assert_int_equal(info.opcode, HW_CQE_RESP_SEND);
@@ -255,16 +261,24 @@ static void cyclic(uint32_t start)
 static void test_a_cyclic_queue_serves_two_qps(void **state)
 {
 	(void)state;
-	cyclic(0);
-	cyclic(0xfffd);
-	cyclic(0xfffffffd);
+	cyclic(CYCLIC, 0);
+	cyclic(CYCLIC, 0xfffd);
+	cyclic(CYCLIC, 0xfffffffd);
+}
+
+/* UCX: the slots of a list, taken in turn. */
+static void test_a_cyclic_queue_may_have_the_slots_of_a_list(void **state)
+{
+	(void)state;
+	cyclic(CYCLIC_HEADED, 0);
+	cyclic(CYCLIC_HEADED, 0xfffd);
 }
 
 /* The slots in an order that is not that of their numbers. */
 static void test_a_linked_queue_follows_its_links(void **state)
 {
 	static const unsigned order[] = {0, 5, 2, 7, 1, 3, 6, 4, 0, 3, 5};
-	struct shared *s = open_shared(HW_WQ_LINKED_LIST, 0, 0);
+	struct shared *s = open_shared(LINKED, 0, 0);
 	struct hw_cqe_info info;
 	unsigned i;
 
@@ -281,7 +295,7 @@ static void test_a_linked_queue_follows_its_links(void **state)
 
 static void test_the_limit_is_told_once(void **state)
 {
-	struct shared *s = open_shared(HW_WQ_CYCLIC, 2, 0);
+	struct shared *s = open_shared(CYCLIC, 2, 0);
 	unsigned i;
 
 	(void)state;
@@ -299,7 +313,7 @@ static void test_the_limit_is_told_once(void **state)
 /* A shared queue is not flushed with one of its QPs; the event says so. */
 static void test_a_failed_qp_leaves_a_shared_queue_alone(void **state)
 {
-	struct shared *s = open_shared(HW_WQ_CYCLIC, 0, 0);
+	struct shared *s = open_shared(CYCLIC, 0, 0);
 	struct hw_cqe_info info;
 
 	(void)state;
@@ -318,7 +332,7 @@ static void test_a_failed_qp_leaves_a_shared_queue_alone(void **state)
 
 static void test_an_empty_shared_queue_is_not_ready(void **state)
 {
-	struct shared *s = open_shared(HW_WQ_LINKED_LIST, 0, 0);
+	struct shared *s = open_shared(LINKED, 0, 0);
 	struct hw_cqe_info info;
 
 	(void)state;
@@ -341,6 +355,8 @@ int main(void)
 		T_PAIR_TEST(test_a_bad_key_in_a_receive_wqe),
 		T_PAIR_TEST(test_garbage_in_the_record_is_no_receive_wqe),
 		cmocka_unit_test(test_a_cyclic_queue_serves_two_qps),
+		cmocka_unit_test(
+			test_a_cyclic_queue_may_have_the_slots_of_a_list),
 		cmocka_unit_test(test_a_linked_queue_follows_its_links),
 		cmocka_unit_test(test_the_limit_is_told_once),
 		cmocka_unit_test(test_a_failed_qp_leaves_a_shared_queue_alone),

@@ -356,6 +356,27 @@ static void test_threads_may_add_and_remove_at_once(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+static pthread_t begun_by;
+
+static void begin(void)
+{
+	begun_by = pthread_self();
+}
+
+static void test_the_thread_begins_with_the_given_call(void **state)
+{
+	struct nic_runner_config config = {.cpu = -1, .begin = begin};
+	struct nic_runner *runner = nic_runner_start(&config);
+
+	(void)state;
+	assert_non_null(runner);
+	nic_runner_halt(runner);
+	assert_false(pthread_equal(begun_by, pthread_self()));
+	/* The thread has ended, and another may still wake it. */
+	nic_runner_wake(runner);
+	nic_runner_stop(runner);
+}
+
 static void test_a_cpu_that_is_not_there_is_refused(void **state)
 {
 	struct nic_runner_config config = {.cpu = 1 << 20};
@@ -540,6 +561,7 @@ int main(void)
 		TEST(test_a_descriptor_number_may_be_used_again),
 		TEST(test_wrong_additions_and_removals_are_refused),
 		TEST(test_threads_may_add_and_remove_at_once),
+		cmocka_unit_test(test_the_thread_begins_with_the_given_call),
 		cmocka_unit_test(test_a_cpu_that_is_not_there_is_refused),
 		NODE_TEST(test_a_doorbell_that_wakes_nobody_is_found),
 		NODE_TEST(test_a_timer_fires_while_the_runner_sleeps),

@@ -27,6 +27,26 @@ static void test_a_packet_arrives_with_header_payload_and_sender(void **state)
 	assert_int_equal(poll_nic(&f->b, 64), 0);
 }
 
+static void test_a_datagrams_route_and_sender_are_told(void **state)
+{
+	const struct wire_route route = {
+		.tclass_flow = 0x1234567, .hop_limit = 9, .sl = 3, .global = 1};
+	struct fixture *f = *state;
+	uint32_t peer = resolved(&f->a, 2);
+	struct wire_address address = {0};
+	struct nic_packet *packet;
+
+	assert_int_equal(reserve(&f->a, peer, &packet), 0);
+	packet->header_len = 12;
+	packet->payload_len = packet->iov_count = 0;
+	packet->route = route;
+	f->a.wire->ops->commit(f->a.wire, peer, packet);
+	assert_int_equal(poll_nic(&f->b, 64), 1);
+	assert_memory_equal(&f->b.last.route, &route, sizeof(route));
+	f->b.wire->ops->address(f->b.wire, f->b.last.peer, &address);
+	assert_memory_equal(&address, &f->a.wire->address, sizeof(address));
+}
+
 static void test_a_nic_reaches_itself(void **state)
 {
 	struct fixture *f = *state;
@@ -275,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_packet_arrives_with_header_payload_and_sender),
+		TEST(test_a_datagrams_route_and_sender_are_told),
 		TEST(test_a_nic_reaches_itself),
 		TEST(test_a_path_with_a_gid_goes_by_the_gid),
 		TEST(test_nobody_at_a_lid_is_unreachable),

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program's mappings of doorbell pages: each is trapped, or the page is
+ * polled.
+ *
+ * A mapping is learned in mmap(); one that was made behind our back (UCX
+ * patches mmap() in memory) is found in /proc/self/maps when a queue is made
+ * that may ring there. A page of which any mapping is not trapped is polled.
+ *
+ * A trapped store rings in the thread that stored, and that thread serves the
+ * NIC for a bounded while; what is left is the runner's.
+ *
+ * Thread: any; a leaf lock over the list.
+ */
+#include "emu/uverbs/mapping.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "emu/runner.h"
+#include "emu/uverbs/call.h"
+#include "emu/uverbs/fd.h"
+#include "emu/uverbs/trap.h"
+#include "emu/wire.h"
+#include "hw/doorbell.h"
+
+enum {
+	FEW_CORES = 8,
+	STEPS = 16, /* of a thread that rang, before the runner goes on */
+};
+
+struct mapping {
+	struct mapping *next;
+	struct uv_uar *uar; /* NULL: the page is gone */
+	struct nic *nic;
+	uint32_t page_id;
+	void *addr;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mapping *mappings;
+static int traps = -1;
+
+/* ----------------------------------------------------------------- policy */
+
+static bool few_cores(void)
+{
+	cpu_set_t cpus;
+
+	return !sched_getaffinity(0, sizeof(cpus), &cpus) &&
+	       CPU_COUNT(&cpus) < FEW_CORES;
+}
+
+static bool decide(void)
+{
+	enum uv_detect detect = uv_config()->detect;
+	const char *why = uv_trap_unavailable();
+
+	if (detect == UV_DETECT_POLL ||
+	    (detect == UV_DETECT_AUTO && !few_cores()))
+		return false;
+	if (why)
+		uv_say(detect == UV_DETECT_TRAP ? NIC_LOG_ERROR : NIC_LOG_INFO,
+		       "doorbells are polled: %s", why);
+	return !why;
+}
+
+bool uv_mapping_traps(void)
+{
+	/* Relaxed: whoever decides, decides the same. */
+	if (__atomic_load_n(&traps, __ATOMIC_RELAXED) < 0)
+		__atomic_store_n(&traps, decide(), __ATOMIC_RELAXED);
+	return traps;
+}
+
+/* ------------------------------------------------------------------ stores */
+
+static void serve(struct nic *nic)
+{
+	uint64_t now_ns = nic_runner_now_ns();
+	unsigned i;
+
+	for (i = 0; i < STEPS; i++)
+		if (nic_step(nic, now_ns) != NIC_STEP_BUSY)
+			return;
+	nic_wake(nic);
+}
+
+/* In the handler of the fault; see trap.h. */
+static void on_store(void *arg, size_t offset, const void *bytes, size_t len)
+{
+	const struct mapping *mapping = arg;
+	struct nic *nic = mapping->nic;
+
+	/* In a forked child the NIC is the parent's. */
+	if (!uv_fd_mine())
+		return;
+	uv_enter();
+	if (nic_uar_write(nic, mapping->page_id, (uint32_t)offset, bytes, len) >
+	    0)
+		serve(nic);
+	uv_leave();
+}
+
+static void on_give_up(void *arg, const char *why)
+{
+	const struct mapping *mapping = arg;
+
+	uv_enter();
+	uv_say(NIC_LOG_WARN, "a doorbell page is polled from now on: %s", why);
+	nic_uar_set_trapped(mapping->nic, mapping->page_id, false);
+	nic_wake(mapping->nic);
+	uv_leave();
+}
+
+static const struct uv_trap_ops ops = {
+	.store = on_store,
+	.give_up = on_give_up,
+};
+
+/* -------------------------------------------------------------------- list */
+
+/* Requires: the context's lock, or that the page cannot go. */
+static void add(struct uv_context *context, struct uv_uar *uar, void *addr)
+{
+	struct mapping *mapping = calloc(1, sizeof(*mapping));
+	int ret = -ENOMEM;
+
+	if (mapping) {
+		mapping->uar = uar;
+		mapping->nic = context->nic;
+		mapping->page_id = uar->page_id;
+		mapping->addr = addr;
+		ret = uv_trap_add(addr, HW_UAR_BYTES, &ops, mapping);
+	}
+	if (ret) {
+		/* Somebody polls it, or it is trapped already. */
+		if (ret != -EEXIST)
+			nic_uar_set_trapped(context->nic, uar->page_id, false);
+		free(mapping);
+		return;
+	}
+	pthread_mutex_lock(&lock);
+	mapping->next = mappings;
+	mappings = mapping;
+	uar->mappings++;
+	pthread_mutex_unlock(&lock);
+	nic_uar_set_trapped(context->nic, uar->page_id, true);
+}
+
+/* Take the first mapping that matches off the list. */
+static struct mapping *take(const struct uv_uar *uar, const void *addr,
+			    size_t len)
+{
+	struct mapping **link = &mappings, *m;
+
+	pthread_mutex_lock(&lock);
+	while ((m = *link)) {
+		bool inside = (uintptr_t)m->addr >= (uintptr_t)addr &&
+			      (uintptr_t)m->addr < (uintptr_t)addr + len;
+
+		if (uar ? m->uar == uar : inside)
+			break;
+		link = &m->next;
+	}
+	if (m) {
+		*link = m->next;
+		if (m->uar)
+			m->uar->mappings--;
+	}
+	pthread_mutex_unlock(&lock);
+	return m;
+}
+
+/* What is rung meanwhile is not lost: the page is looked at first. */
+static void forget(struct mapping *mapping)
+{
+	nic_uar_set_trapped(mapping->nic, mapping->page_id, false);
+	uv_trap_remove(mapping->addr);
+	free(mapping);
+}
+
+void uv_mapping_drop(struct uv_uar *uar)
+{
+	struct mapping *m;
+
+	while ((m = take(uar, NULL, 0)))
+		forget(m);
+}
+
+void uv_context_unmapped(void *addr, size_t len)
+{
+	struct mapping *m;
+
+	if (!__atomic_load_n(&mappings, __ATOMIC_RELAXED))
+		return;
+	uv_enter();
+	while ((m = take(NULL, addr, len)))
+		forget(m);
+	uv_leave();
+}
+
+void uv_context_mapped(struct uv_context *context, void *addr, size_t len,
+		       uint64_t offset)
+{
+	struct uv_uar *uar;
+
+	if (!uv_mapping_traps())
+		return;
+	uv_enter();
+	pthread_mutex_lock(&context->lock);
+	for (; len >= HW_UAR_BYTES; len -= HW_UAR_BYTES) {
+		uar = uv_uar_at(context, offset);
+		if (uar)
+			add(context, uar, addr);
+		addr = (uint8_t *)addr + HW_UAR_BYTES;
+		offset += HW_UAR_BYTES;
+	}
+	pthread_mutex_unlock(&context->lock);
+	uv_leave();
+}
+
+/* ------------------------------------------------------------ found later */
+
+/* One line of /proc/self/maps: is it a mapping of the page? */
+static void look_at(struct uv_context *context, struct uv_uar *uar,
+		    const char *line, unsigned long long inode)
+{
+	unsigned long long from, to, offset, found;
+	char perms[8];
+
+	if (sscanf(line, "%llx-%llx %7s %llx %*s %llu", &from, &to, perms,
+		   &offset, &found) != 5 ||
+	    found != inode || uar->offset < offset ||
+	    uar->offset >= offset + (to - from))
+		return;
+	from += uar->offset - offset;
+	if ((uintptr_t)uar->page != from)
+		add(context, uar, (void *)(uintptr_t)from);
+}
+
+void uv_mapping_find(struct uv_context *context, struct uv_uar *uar)
+{
+	char line[512];
+	struct stat st;
+	FILE *maps;
+
+	if (!uv_mapping_traps() || uar->mappings ||
+	    fstat(context->pages_fd, &st))
+		return;
+	maps = fopen("/proc/self/maps", "re");
+	if (!maps)
+		return;
+	while (fgets(line, sizeof(line), maps))
+		look_at(context, uar, line, st.st_ino);
+	fclose(maps);
+}
+
+void uv_mapping_after_fork(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	mappings = NULL;
+}
