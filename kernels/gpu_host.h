@@ -52,6 +52,10 @@ void gpu_close(struct gpu *gpu);
 /* "the SIMT runner, seed 7", or the GPU's name. */
 const char *gpu_name(const struct gpu *gpu);
 
+/* 1: kernels run on the CPU, in gpu_wait and gpu_run, and move emulated NICs
+ * themselves (GDA_PROGRESS_HOOK). 0: on a GPU, where a thread must. */
+int gpu_is_runner(const struct gpu *gpu);
+
 /*
  * Zeroed memory that kernels and the host both reach at the same address.
  * NULL with errno. On a GPU it is pinned host memory.
@@ -63,6 +67,13 @@ void *gpu_alloc_device(struct gpu *gpu, size_t bytes);
 void gpu_free(struct gpu *gpu, void *memory);
 void gpu_free_device(struct gpu *gpu, void *memory);
 int gpu_copy(struct gpu *gpu, void *to, const void *from, size_t bytes);
+
+/*
+ * Let kernels reach memory of the host that somebody else allocated, at its
+ * address; whole pages of 4 KiB. 0, -EEXIST: they already can.
+ */
+int gpu_map(struct gpu *gpu, void *memory, size_t bytes);
+void gpu_unmap(struct gpu *gpu, void *memory);
 
 struct gpu_shape {
 	uint32_t blocks, threads; /* in one dimension */

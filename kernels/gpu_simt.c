@@ -56,6 +56,12 @@ const char *gpu_name(const struct gpu *gpu)
 	return gpu->name;
 }
 
+int gpu_is_runner(const struct gpu *gpu)
+{
+	(void)gpu;
+	return 1;
+}
+
 void *gpu_alloc(struct gpu *gpu, size_t bytes)
 {
 	(void)gpu;
@@ -83,6 +89,17 @@ int gpu_copy(struct gpu *gpu, void *to, const void *from, size_t bytes)
 	(void)gpu;
 	memcpy(to, from, bytes);
 	return 0;
+}
+
+int gpu_map(struct gpu *gpu, void *memory, size_t bytes)
+{
+	(void)gpu, (void)memory, (void)bytes;
+	return 0;
+}
+
+void gpu_unmap(struct gpu *gpu, void *memory)
+{
+	(void)gpu, (void)memory;
 }
 
 int gpu_launch(struct gpu *gpu, const struct gpu_kernel *kernel,

@@ -257,6 +257,20 @@ int gda_buffer_unregister(struct gda *gda, void *addr);
  */
 const struct gda_dev *gda_device(const struct gda *gda);
 
+/* A piece of memory, of whole pages. */
+struct gda_piece {
+	void *addr;
+	size_t len;
+};
+
+/*
+ * The memory that kernels reach through the device handle: heap, rings and
+ * records, the handle's tables, doorbell pages. Who runs kernels on a GPU maps
+ * each piece into it (gpu_map). Returns 0 and *piece, or -ENOENT: index, which
+ * counts from 0, is past the last.
+ */
+int gda_memory(const struct gda *gda, unsigned index, struct gda_piece *piece);
+
 /*
  * Collective. Return when every PE is here. It does not complete operations:
  * gda_dev_quiet() or gda_dev_barrier() do.
