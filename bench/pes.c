@@ -88,6 +88,38 @@ static void unmap_all(struct pes *pes)
 			gpu_unmap(pes->gpu, piece.addr);
 }
 
+/* ------------------------------------------------------------- GPU memory */
+
+/* A struct gpu is for one thread at a time, and PEs start in their own. */
+static pthread_mutex_t gpu_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *alloc_on_gpu(void *arg, size_t bytes)
+{
+	void *memory;
+
+	pthread_mutex_lock(&gpu_lock);
+	memory = gpu_alloc_device(arg, bytes);
+	pthread_mutex_unlock(&gpu_lock);
+	return memory;
+}
+
+static void free_on_gpu(void *arg, void *memory)
+{
+	pthread_mutex_lock(&gpu_lock);
+	gpu_free_device(arg, memory);
+	pthread_mutex_unlock(&gpu_lock);
+}
+
+static int copy_on_gpu(void *arg, void *to, const void *from, size_t bytes)
+{
+	int rc;
+
+	pthread_mutex_lock(&gpu_lock);
+	rc = gpu_copy(arg, to, from, bytes);
+	pthread_mutex_unlock(&gpu_lock);
+	return rc;
+}
+
 int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 	     uint64_t arena_bytes, uint64_t seed)
 {
@@ -101,6 +133,8 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 		fprintf(stderr, "no GPU, or not 1 to %d PEs\n", PES_MAX);
 		return 1;
 	}
+	pes->memory = (struct gda_gpu_memory){alloc_on_gpu, free_on_gpu,
+					      copy_on_gpu, pes->gpu};
 	pes->npes = npes;
 	pes->group = gda_local_group_create(npes);
 	for (pe = 0; pe < npes; pe++) {
@@ -109,6 +143,7 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 		jobs[pe].arena_bytes = arena_bytes;
 		jobs[pe].config = *config;
 		jobs[pe].config.group = pes->group;
+		jobs[pe].config.gpu = &pes->memory;
 		jobs[pe].config.npes = npes;
 		jobs[pe].config.pe = pe;
 		jobs[pe].config.heap_bytes = arena_bytes + 65536;

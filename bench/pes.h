@@ -15,6 +15,7 @@ enum { PES_MAX = 16 };
 struct pes {
 	int npes;
 	struct gpu *gpu;
+	struct gda_gpu_memory memory; /* of that GPU */
 	struct gda_local_group *group;
 	struct gda *gda[PES_MAX];
 	void *arena[PES_MAX]; /* zeroed heap, symmetric */

@@ -79,6 +79,20 @@ enum gda_placement {
 	GDA_PLACE_GPU,
 };
 
+/*
+ * GPU memory, from whoever holds the CUDA context: the stack links no CUDA.
+ * Any thread calls it, one at a time for one struct gda.
+ */
+struct gda_gpu_memory {
+	/* Zeroed; NULL: there is none. */
+	void *(*alloc)(void *arg, size_t bytes);
+	void (*free)(void *arg, void *memory);
+	/* Between host and GPU memory, done on return. 0 or a negative errno.
+	 * Kernels may run meanwhile. */
+	int (*copy)(void *arg, void *to, const void *from, size_t bytes);
+	void *arg;
+};
+
 /* Who moves an emulated NIC. A hardware NIC moves by itself. */
 enum gda_progress {
 	/* The polling thread steps it, a runner thread is the backstop. */
@@ -150,6 +164,12 @@ struct gda_config {
 	enum gda_sharing shared;
 	/* Rings and records; the heap. */
 	enum gda_placement queue_place, heap_place;
+	/*
+	 * Not NULL: kernels run on a GPU, and what only they use (the device
+	 * handle's tables, with the counters that every post moves) lies in
+	 * its memory. Host threads must not use the device API then.
+	 */
+	const struct gda_gpu_memory *gpu;
 	/* All queue pairs of a PE ring one doorbell page. */
 	bool shared_uar;
 	enum gda_cq_mode cq_mode;
@@ -198,7 +218,7 @@ void gda_log_stderr(void *arg, enum gda_log_level level, const char *text);
 /*
  * Collective. Open the device, meet the other PEs, build and connect all
  * queue pairs. config NULL: gda_config_load() alone. config is copied, the
- * strings and the group are borrowed until gda_finalize.
+ * strings, group and gpu are borrowed until gda_finalize.
  *
  * Blocks until every PE is there, at most timeout_ms. Returns 0 and *out, or
  * -EINVAL: config; -ENODEV: backend or device; -ETIMEDOUT: PEs are missing
@@ -264,9 +284,9 @@ struct gda_piece {
 };
 
 /*
- * The memory that kernels reach through the device handle: heap, rings and
- * records, the handle's tables, doorbell pages. Who runs kernels on a GPU maps
- * each piece into it (gpu_map). Returns 0 and *piece, or -ENOENT: index, which
+ * The host memory that kernels reach through the device handle: heap, rings
+ * and records, the handle's tables, doorbell pages. Who runs kernels on a GPU
+ * maps each piece into it (gpu_map). Returns 0 and *piece, or -ENOENT: index, which
  * counts from 0, is past the last.
  */
 int gda_memory(const struct gda *gda, unsigned index, struct gda_piece *piece);

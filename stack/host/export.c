@@ -77,9 +77,6 @@ static void fill_handle(struct gda *gda)
 	dev->heap_lkey = gda->heap_mr.lkey;
 	dev->heap_addr = (uintptr_t)gda->heap;
 	dev->heap_bytes = gda->heap_len;
-	dev->peers = gda->peers;
-	dev->qps = gda->dev_qps;
-	dev->buffers = gda->buffers;
 	dev->buffer_count = gda->config.max_buffers;
 	dev->barrier = gda_heap_barrier(gda);
 	dev->swap_results_8 = gda->caps.swap_results_8;
@@ -94,47 +91,81 @@ static size_t whole_pages(size_t bytes)
 	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
-/* Zeroed, on pages of its own: a GPU maps whole pages. */
-static void *alloc_table(size_t bytes)
+/* Zeroed, on pages of their own: a GPU maps whole pages. */
+static int alloc_tables(struct gda *gda)
 {
-	size_t whole = whole_pages(bytes);
-	void *table = aligned_alloc(PAGE, whole);
+	const struct gda_config *config = &gda->config;
+	size_t qps = gda->qp_count * sizeof(*gda->dev_qps);
+	size_t peers = (size_t)config->npes * sizeof(*gda->peers);
+	size_t buffers = (config->max_buffers + 1) * sizeof(*gda->buffers);
 
-	if (table)
-		memset(table, 0, whole);
-	return table;
+	gda->tables_len = whole_pages(qps + buffers + peers);
+	gda->tables = aligned_alloc(PAGE, gda->tables_len);
+	gda->buffer_mrs =
+		calloc(config->max_buffers + 1, sizeof(*gda->buffer_mrs));
+	if (!gda->tables || !gda->buffer_mrs)
+		return -ENOMEM;
+	memset(gda->tables, 0, gda->tables_len);
+	gda->dev_qps = (void *)gda->tables;
+	gda->buffers = (void *)(gda->tables + qps);
+	gda->peers = (void *)(gda->tables + qps + buffers);
+	if (!config->gpu)
+		return 0;
+	gda->gpu_tables = config->gpu->alloc(config->gpu->arg, gda->tables_len);
+	return gda->gpu_tables ? 0 : -ENOMEM;
+}
+
+/* A place in the tables as kernels know it. */
+static void *as_kernels_do(const struct gda *gda, const void *place)
+{
+	size_t offset = (size_t)((const uint8_t *)place - gda->tables);
+
+	return (gda->gpu_tables ? gda->gpu_tables : gda->tables) + offset;
+}
+
+int gda_tables_push(struct gda *gda, const void *place, size_t bytes)
+{
+	const struct gda_gpu_memory *gpu = gda->config.gpu;
+	int rc;
+
+	if (!gpu)
+		return 0;
+	rc = gpu->copy(gpu->arg, as_kernels_do(gda, place), place, bytes);
+	return rc ? gda_fail(&gda->config, rc,
+			     "device handle: %zu bytes of its tables cannot "
+			     "be copied to the GPU",
+			     bytes)
+		  : 0;
 }
 
 int gda_export(struct gda *gda, const struct gda_hello *hellos,
 	       size_t hello_bytes)
 {
-	size_t npes = (size_t)gda->config.npes;
 	uint32_t i;
 
-	gda->peers = alloc_table(npes * sizeof(*gda->peers));
-	gda->buffers = alloc_table((gda->config.max_buffers + 1) *
-				   sizeof(*gda->buffers));
-	gda->buffer_mrs =
-		calloc(gda->config.max_buffers + 1, sizeof(*gda->buffer_mrs));
-	gda->dev_qps = alloc_table(gda->qp_count * sizeof(*gda->dev_qps));
-	if (!gda->peers || !gda->buffers || !gda->buffer_mrs || !gda->dev_qps)
+	if (alloc_tables(gda))
 		return gda_fail(&gda->config, -ENOMEM,
 				"device handle: no memory");
 	fill_peers(gda, hellos, hello_bytes);
 	for (i = 0; i < gda->qp_count; i++)
 		fill_qp(gda, i);
 	fill_handle(gda);
-	return 0;
+	gda->dev.peers = as_kernels_do(gda, gda->peers);
+	gda->dev.qps = as_kernels_do(gda, gda->dev_qps);
+	gda->dev.buffers = as_kernels_do(gda, gda->buffers);
+	return gda_tables_push(gda, gda->tables, gda->tables_len);
 }
 
 void gda_unexport(struct gda *gda)
 {
-	if (gda->buffers && gda->buffer_mrs)
+	const struct gda_gpu_memory *gpu = gda->config.gpu;
+
+	if (gda->tables && gda->buffer_mrs)
 		gda_buffers_close(gda);
-	free(gda->peers);
-	free(gda->buffers);
+	if (gda->gpu_tables)
+		gpu->free(gpu->arg, gda->gpu_tables);
+	free(gda->tables);
 	free(gda->buffer_mrs);
-	free(gda->dev_qps);
 }
 
 /* Doorbell pages: one for all, or one for each queue pair. */
@@ -153,16 +184,12 @@ static int uar_piece(const struct gda *gda, unsigned index,
 
 int gda_memory(const struct gda *gda, unsigned index, struct gda_piece *piece)
 {
-	const struct gda_config *config = &gda->config;
 	const struct gda_piece pieces[] = {
 		{gda->heap, gda->heap_len},
 		{gda->arena.addr, gda->arena.len},
-		{gda->dev_qps, gda->qp_count * sizeof(*gda->dev_qps)},
-		{gda->peers, (size_t)config->npes * sizeof(*gda->peers)},
-		{gda->buffers,
-		 (config->max_buffers + 1) * sizeof(*gda->buffers)},
+		{gda->tables, gda->tables_len},
 	};
-	unsigned count = sizeof(pieces) / sizeof(pieces[0]);
+	unsigned count = gda->gpu_tables ? 2 : 3;
 
 	if (index >= count)
 		return uar_piece(gda, index - count, piece);
@@ -179,7 +206,10 @@ const struct gda_dev *gda_device(const struct gda *gda)
 int gda_qp_error(const struct gda *gda, int pe, uint32_t lane,
 		 struct gda_qp_error *error)
 {
+	const struct gda_gpu_memory *gpu = gda->config.gpu;
 	const struct gda_dev_qp *qp;
+	struct gda_dev_qp now;
+	int rc;
 
 	if (pe < 0 || pe >= gda->config.npes ||
 	    lane >= gda->config.qps_per_peer)
@@ -189,6 +219,16 @@ int gda_qp_error(const struct gda *gda, int pe, uint32_t lane,
 				pe, lane, gda->config.npes,
 				gda->config.qps_per_peer);
 	qp = &gda->dev_qps[lane * (uint32_t)gda->config.npes + (uint32_t)pe];
+	if (gpu) {
+		rc = gpu->copy(gpu->arg, &now, as_kernels_do(gda, qp),
+			       sizeof(now));
+		if (rc)
+			return gda_fail(&gda->config, rc,
+					"gda_qp_error: PE %d lane %u cannot "
+					"be copied from the GPU",
+					pe, lane);
+		qp = &now;
+	}
 	memset(error, 0, sizeof(*error));
 	error->peer = (uint32_t)pe;
 	error->lane = lane;
