@@ -58,7 +58,9 @@ static void fill_qp(struct gda *gda, uint32_t index)
 	dev->bf_half_bytes = 1u << gda->caps.log_bf_reg_bytes >> 1;
 	dev->doorbell = (uint8_t)gda->config.doorbell;
 	dev->cq_ring = gda->config.cq_mode == GDA_CQ_RING;
-	dev->shared = gda->config.shared;
+	dev->shared = (uint8_t)gda->config.shared;
+	dev->in_gpu = gda->config.queue_place == GDA_PLACE_GPU &&
+		      gda->config.heap_place == GDA_PLACE_GPU;
 	dev->reserved = dev->ready = dev->posted = start;
 	dev->completed = dev->cq_consumer = start;
 }
@@ -85,23 +87,39 @@ static void fill_handle(struct gda *gda)
 	gda->ops->pause_hook(gda->backend, &dev->pause, &dev->pause_arg);
 }
 
+enum { PAGE = 4096 };
+
+static size_t whole_pages(size_t bytes)
+{
+	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+/* Zeroed, on pages of its own: a GPU maps whole pages. */
+static void *alloc_table(size_t bytes)
+{
+	size_t whole = whole_pages(bytes);
+	void *table = aligned_alloc(PAGE, whole);
+
+	if (table)
+		memset(table, 0, whole);
+	return table;
+}
+
 int gda_export(struct gda *gda, const struct gda_hello *hellos,
 	       size_t hello_bytes)
 {
 	size_t npes = (size_t)gda->config.npes;
 	uint32_t i;
 
-	gda->peers = calloc(npes, sizeof(*gda->peers));
-	gda->buffers =
-		calloc(gda->config.max_buffers + 1, sizeof(*gda->buffers));
+	gda->peers = alloc_table(npes * sizeof(*gda->peers));
+	gda->buffers = alloc_table((gda->config.max_buffers + 1) *
+				   sizeof(*gda->buffers));
 	gda->buffer_mrs =
 		calloc(gda->config.max_buffers + 1, sizeof(*gda->buffer_mrs));
-	/* Counters of posting and polling threads: no cache line in common. */
-	gda->dev_qps = aligned_alloc(64, gda->qp_count * sizeof(*gda->dev_qps));
+	gda->dev_qps = alloc_table(gda->qp_count * sizeof(*gda->dev_qps));
 	if (!gda->peers || !gda->buffers || !gda->buffer_mrs || !gda->dev_qps)
 		return gda_fail(&gda->config, -ENOMEM,
 				"device handle: no memory");
-	memset(gda->dev_qps, 0, gda->qp_count * sizeof(*gda->dev_qps));
 	fill_peers(gda, hellos, hello_bytes);
 	for (i = 0; i < gda->qp_count; i++)
 		fill_qp(gda, i);
@@ -117,6 +135,40 @@ void gda_unexport(struct gda *gda)
 	free(gda->buffers);
 	free(gda->buffer_mrs);
 	free(gda->dev_qps);
+}
+
+/* Doorbell pages: one for all, or one for each queue pair. */
+static int uar_piece(const struct gda *gda, unsigned index,
+		     struct gda_piece *piece)
+{
+	unsigned count = gda->config.shared_uar ? 1 : gda->qp_count;
+
+	if (index >= count)
+		return -ENOENT;
+	piece->addr = gda->config.shared_uar ? gda->uar.base
+					     : gda->qps[index].uar.base;
+	piece->len = HW_UAR_BYTES;
+	return 0;
+}
+
+int gda_memory(const struct gda *gda, unsigned index, struct gda_piece *piece)
+{
+	const struct gda_config *config = &gda->config;
+	const struct gda_piece pieces[] = {
+		{gda->heap, gda->heap_len},
+		{gda->arena.addr, gda->arena.len},
+		{gda->dev_qps, gda->qp_count * sizeof(*gda->dev_qps)},
+		{gda->peers, (size_t)config->npes * sizeof(*gda->peers)},
+		{gda->buffers,
+		 (config->max_buffers + 1) * sizeof(*gda->buffers)},
+	};
+	unsigned count = sizeof(pieces) / sizeof(pieces[0]);
+
+	if (index >= count)
+		return uar_piece(gda, index - count, piece);
+	piece->addr = pieces[index].addr;
+	piece->len = whole_pages(pieces[index].len);
+	return 0;
 }
 
 const struct gda_dev *gda_device(const struct gda *gda)
