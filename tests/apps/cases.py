@@ -377,6 +377,7 @@ def rdma_core():
              "test_mlx5_raw_wqe", "test_mlx5_uar")
     why = {"test_rdmacm": NO_RDMA_CM, "test_mlx5_rdmacm": NO_RDMA_CM,
            "test_mlx5_flow": "flow steering is not modelled",
+           "test_mlx5_devx": "flow counters are not modelled",
            "test_mlx5_timestamp": "the device offers no page with its clock"}
     modules = quick + (
         "test_srq", "test_buf", "test_dmah", "test_odp", "test_rdmacm",
