@@ -89,7 +89,7 @@ def devices():
 # ---------------------------------------------------------------- pingpong
 
 def pingpong(kind, options="", quick=False, env=None, both=True, pairs=1,
-             why=""):
+             why="", timeout=30):
     command = f"ibv_{kind}_pingpong"
     if options:
         command += " " + options
@@ -97,7 +97,8 @@ def pingpong(kind, options="", quick=False, env=None, both=True, pairs=1,
     figures = (r"(success)", r"\1") if kind == "xsrq" else PINGPONG
     case = Case("pingpong", command, f"{command}{count} -p {{port}} 127.0.0.1",
                 f"{command}{count} -p {{port}}", figures, env=env or {},
-                pairs=pairs, packages=("ibverbs-utils",), why=why)
+                pairs=pairs, packages=("ibverbs-utils",), why=why,
+                timeout=timeout)
     if "-g" not in options:
         add(case, quick)
         if not both:
@@ -127,8 +128,8 @@ def pingpongs():
     pingpong("rc", env={"MLX5_SHUT_UP_BF": "1"}, both=False)
     pingpong("rc", env={"MLX5_SINGLE_THREADED": "1"}, both=False)
     pingpong("rc", env={"MLX5_SCATTER_TO_CQE": "0"}, both=False)
-    pingpong("rc", pairs=8, both=False, quick=True)
-    pingpong("rc", "-e", pairs=16, both=False)
+    pingpong("rc", pairs=8, both=False, quick=True, timeout=90)
+    pingpong("rc", "-e", pairs=16, both=False, timeout=90)
 
 
 # ---------------------------------------------------------------- perftest
@@ -376,6 +377,7 @@ def rdma_core():
              "test_mlx5_raw_wqe", "test_mlx5_uar")
     why = {"test_rdmacm": NO_RDMA_CM, "test_mlx5_rdmacm": NO_RDMA_CM,
            "test_mlx5_flow": "flow steering is not modelled",
+           "test_mlx5_devx": "flow counters are not modelled",
            "test_mlx5_timestamp": "the device offers no page with its clock"}
     modules = quick + (
         "test_srq", "test_buf", "test_dmah", "test_odp", "test_rdmacm",

@@ -366,15 +366,14 @@ def run_case(case, place):
     return result
 
 
-def run_all(selected, place):
-    results = []
+def run_all(selected, place, results):
+    """Adds to results, which are of use also when it is interrupted."""
     for case in selected:
         result = run_case(case, place)
         results.append(result)
         text = result["reason"] or result["figures"]
         print(f"{result['result']} {result['seconds']:5.1f} s "
               f"[{case.group}] {title(case)}: {text}", flush=True)
-    return results
 
 
 def save(options, place, results):
@@ -425,8 +424,13 @@ def main():
         if not place.belfry.exists():
             print(f"skipped: {place.belfry} was not built")
             return SKIPPED
-        results = run_all(selected, place)
-    save(options, place, results)
+        # Ended from outside, it still ends what it has started.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        results = []
+        try:
+            run_all(selected, place, results)
+        finally:
+            save(options, place, results)
     return exit_status(results)
 
 
