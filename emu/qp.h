@@ -104,6 +104,9 @@ bool nic_qp_resolve(struct nic *nic, struct nic_qp *qp);
 /* The QP has output: nic_step will call its engines. */
 void nic_qp_ready(struct nic *nic, struct nic_qp *qp);
 
+/* Its peer waits for answers that will not come: tell it (nic_notify). */
+void nic_qp_abandon_answers(struct nic *nic, const struct nic_qp *qp);
+
 /* Timers (timer.c). */
 void nic_qp_set_ack_timer(struct nic *nic, struct nic_qp *qp);
 void nic_qp_set_gone_timer(struct nic *nic, struct nic_qp *qp);
@@ -253,6 +256,8 @@ void nic_completer_input(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_packet *packet,
 			 const struct nic_head *head);
 void nic_completer_timeout(struct nic *nic, struct nic_qp *qp);
+/* The answers under way may be lost: start the timer if it rests. */
+void nic_completer_doubt(struct nic *nic, struct nic_qp *qp);
 void nic_completer_fail(struct nic *nic, struct nic_qp *qp,
 			struct nic_request *request, uint8_t syndrome);
 void nic_completer_run(struct nic *nic, struct nic_qp *qp);

@@ -342,9 +342,9 @@ static void unreachable(struct nic *nic, struct nic_qp *qp)
 		nic_qp_set_gone_timer(nic, qp);
 		return;
 	}
-	nic_log(nic, NIC_LOG_WARN,
-		"QP 0x%x: nobody answers to the address in its path%s",
-		qp->number,
+	nic_log(nic, NIC_LOG_WARN, "QP 0x%x: %s%s", qp->number,
+		nic->link_down ? "the port is down"
+			       : "nobody answers to the address in its path",
 		qp->ack_timeout_ns ? ""
 				   : "; ack_timeout is 0, so it waits "
 				     "for ever");
@@ -358,7 +358,7 @@ static int reserve(struct nic *nic, struct nic_qp *qp,
 
 	if (!qp->acked)
 		return nic_unacked_reserve(nic, qp, r, packet);
-	if (!nic->wire || qp->peer_dead)
+	if (!nic_link_up(nic) || qp->peer_dead)
 		return -EHOSTUNREACH;
 	if (!qp->peer_known && !nic_qp_resolve(nic, qp))
 		return -EHOSTUNREACH;
