@@ -234,8 +234,8 @@ def perftest_absent():
                  why=NO_RDMA_CM)
         perftest(tool, "-c DC", link="ib",
                  why=NO_DC)
-    perftest("write_bw", "-c XRC", link="ib")
-    perftest("send_bw", "-c XRC", link="ib")
+    for tool in ("write_bw", "send_bw", "send_lat", "read_bw", "atomic_bw"):
+        perftest(tool, "-c XRC", link="ib", quick=tool == "send_bw")
     perftest("send_bw", "-g -c UD", link="ib",
              why="there is no subnet manager to join a multicast group")
 
@@ -303,7 +303,7 @@ def ucx_uct():
     command = "ucx_perftest -t am_lat -d mlx5_0:1 -x dc_mlx5 -D short -s 8"
     add(pair(f"{command} -n 500 -w 20 -p {{port}}", group="ucx", name=command,
              figures=UCX, packages=("ucx-utils",), why=NO_DC))
-    sizes = {"short": 8, "bcopy": 1024, "zcopy": 4096}
+    sizes = {"short": 8, "bcopy": 1024, "zcopy": 2048}
     for transport in ("rc_verbs", "rc_mlx5", "ud_verbs", "ud_mlx5"):
         for test in ("am_lat", "am_bw", "put_lat", "put_bw", "get", "fadd",
                      "cswap"):

@@ -8,6 +8,8 @@
     matrix.py --json run44.json           the whole matrix, kept for later
     matrix.py --rdma-core BUILD --json run64.json
                                           with another rdma-core, not installed
+    matrix.py --group ucx --update run44.json
+                                          a part of it again
     matrix.py --markdown docs/compatibility.md run44.json run64.json
 
 Every case has a directory for its fabric and free TCP ports to itself. Exit
@@ -54,6 +56,8 @@ def parse_arguments():
     parser.add_argument("--tests", metavar="DIR",
                         help="rdma-core's tests/, unpacked")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--update", metavar="FILE",
+                        help="put the results into those of an earlier run")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("results", nargs="*")
     return parser.parse_args()
@@ -373,6 +377,24 @@ def run_all(selected, place):
     return results
 
 
+def save(options, place, results):
+    """Results to a file, in the order of the table."""
+    target = options.update or options.json
+    if not target:
+        return
+    old = []
+    if options.update:
+        old = json.loads(Path(target).read_text())["results"]
+    by_case = {report.key(row): row for row in old + results}
+    order = [(case.group, case.name, case.run, case.pairs,
+              tuple(sorted(case.env.items()))) for case in cases.ALL]
+    Path(target).write_text(json.dumps({
+        "system": system_name(), "packages": place.packages,
+        "library": place.library,
+        "results": [by_case[key] for key in order if key in by_case]},
+        indent=1))
+
+
 def exit_status(results):
     """As ctest reads it; prints the counts, and the reason of a skip."""
     counts = {word: [result for result in results if result["result"] == word]
@@ -404,10 +426,7 @@ def main():
             print(f"skipped: {place.belfry} was not built")
             return SKIPPED
         results = run_all(selected, place)
-    if options.json:
-        Path(options.json).write_text(json.dumps({
-            "system": system_name(), "packages": place.packages,
-            "library": place.library, "results": results}, indent=1))
+    save(options, place, results)
     return exit_status(results)
 
 
