@@ -93,7 +93,7 @@ int gpu_wait(struct gpu *gpu, uint32_t stream);
 /*
  * While the host waits for a word that a kernel stores: let kernels that need
  * this thread run for a while. Returns 1 if some are left, 0, or an error. On
- * a GPU it relaxes the core and returns 1.
+ * a GPU it yields the core and returns 1, or the error of a kernel that died.
  */
 int gpu_run(struct gpu *gpu);
 

@@ -188,9 +188,19 @@ int gpu_wait(struct gpu *gpu, uint32_t stream)
 	return code == cudaSuccess ? 0 : gpu_failed(gpu, "kernels", code);
 }
 
+/* A kernel that has died never stores what the host waits for. */
 int gpu_run(struct gpu *gpu)
 {
-	(void)gpu;
+	cudaError_t code;
+	int i;
+
+	for (i = 0; i < GPU_STREAMS; i++) {
+		if (!gpu->streams[i])
+			continue;
+		code = cudaStreamQuery(gpu->streams[i]);
+		if (code != cudaSuccess && code != cudaErrorNotReady)
+			return gpu_failed(gpu, "kernels", code);
+	}
 	sched_yield();
 	return 1;
 }
