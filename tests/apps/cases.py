@@ -89,7 +89,7 @@ def devices():
 # ---------------------------------------------------------------- pingpong
 
 def pingpong(kind, options="", quick=False, env=None, both=True, pairs=1,
-             why=""):
+             why="", timeout=30):
     command = f"ibv_{kind}_pingpong"
     if options:
         command += " " + options
@@ -97,7 +97,8 @@ def pingpong(kind, options="", quick=False, env=None, both=True, pairs=1,
     figures = (r"(success)", r"\1") if kind == "xsrq" else PINGPONG
     case = Case("pingpong", command, f"{command}{count} -p {{port}} 127.0.0.1",
                 f"{command}{count} -p {{port}}", figures, env=env or {},
-                pairs=pairs, packages=("ibverbs-utils",), why=why)
+                pairs=pairs, packages=("ibverbs-utils",), why=why,
+                timeout=timeout)
     if "-g" not in options:
         add(case, quick)
         if not both:
@@ -127,8 +128,8 @@ def pingpongs():
     pingpong("rc", env={"MLX5_SHUT_UP_BF": "1"}, both=False)
     pingpong("rc", env={"MLX5_SINGLE_THREADED": "1"}, both=False)
     pingpong("rc", env={"MLX5_SCATTER_TO_CQE": "0"}, both=False)
-    pingpong("rc", pairs=8, both=False, quick=True)
-    pingpong("rc", "-e", pairs=16, both=False)
+    pingpong("rc", pairs=8, both=False, quick=True, timeout=90)
+    pingpong("rc", "-e", pairs=16, both=False, timeout=90)
 
 
 # ---------------------------------------------------------------- perftest
@@ -234,8 +235,8 @@ def perftest_absent():
                  why=NO_RDMA_CM)
         perftest(tool, "-c DC", link="ib",
                  why=NO_DC)
-    perftest("write_bw", "-c XRC", link="ib")
-    perftest("send_bw", "-c XRC", link="ib")
+    for tool in ("write_bw", "send_bw", "send_lat", "read_bw", "atomic_bw"):
+        perftest(tool, "-c XRC", link="ib", quick=tool == "send_bw")
     perftest("send_bw", "-g -c UD", link="ib",
              why="there is no subnet manager to join a multicast group")
 
@@ -303,7 +304,7 @@ def ucx_uct():
     command = "ucx_perftest -t am_lat -d mlx5_0:1 -x dc_mlx5 -D short -s 8"
     add(pair(f"{command} -n 500 -w 20 -p {{port}}", group="ucx", name=command,
              figures=UCX, packages=("ucx-utils",), why=NO_DC))
-    sizes = {"short": 8, "bcopy": 1024, "zcopy": 4096}
+    sizes = {"short": 8, "bcopy": 1024, "zcopy": 2048}
     for transport in ("rc_verbs", "rc_mlx5", "ud_verbs", "ud_mlx5"):
         for test in ("am_lat", "am_bw", "put_lat", "put_bw", "get", "fadd",
                      "cswap"):
@@ -376,6 +377,7 @@ def rdma_core():
              "test_mlx5_raw_wqe", "test_mlx5_uar")
     why = {"test_rdmacm": NO_RDMA_CM, "test_mlx5_rdmacm": NO_RDMA_CM,
            "test_mlx5_flow": "flow steering is not modelled",
+           "test_mlx5_devx": "flow counters are not modelled",
            "test_mlx5_timestamp": "the device offers no page with its clock"}
     modules = quick + (
         "test_srq", "test_buf", "test_dmah", "test_odp", "test_rdmacm",

@@ -8,6 +8,8 @@
     matrix.py --json run44.json           the whole matrix, kept for later
     matrix.py --rdma-core BUILD --json run64.json
                                           with another rdma-core, not installed
+    matrix.py --group ucx --update run44.json
+                                          a part of it again
     matrix.py --markdown docs/compatibility.md run44.json run64.json
 
 Every case has a directory for its fabric and free TCP ports to itself. Exit
@@ -54,6 +56,8 @@ def parse_arguments():
     parser.add_argument("--tests", metavar="DIR",
                         help="rdma-core's tests/, unpacked")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--update", metavar="FILE",
+                        help="put the results into those of an earlier run")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("results", nargs="*")
     return parser.parse_args()
@@ -362,15 +366,32 @@ def run_case(case, place):
     return result
 
 
-def run_all(selected, place):
-    results = []
+def run_all(selected, place, results):
+    """Adds to results, which are of use also when it is interrupted."""
     for case in selected:
         result = run_case(case, place)
         results.append(result)
         text = result["reason"] or result["figures"]
         print(f"{result['result']} {result['seconds']:5.1f} s "
               f"[{case.group}] {title(case)}: {text}", flush=True)
-    return results
+
+
+def save(options, place, results):
+    """Results to a file, in the order of the table."""
+    target = options.update or options.json
+    if not target:
+        return
+    old = []
+    if options.update:
+        old = json.loads(Path(target).read_text())["results"]
+    by_case = {report.key(row): row for row in old + results}
+    order = [(case.group, case.name, case.run, case.pairs,
+              tuple(sorted(case.env.items()))) for case in cases.ALL]
+    Path(target).write_text(json.dumps({
+        "system": system_name(), "packages": place.packages,
+        "library": place.library,
+        "results": [by_case[key] for key in order if key in by_case]},
+        indent=1))
 
 
 def exit_status(results):
@@ -403,11 +424,13 @@ def main():
         if not place.belfry.exists():
             print(f"skipped: {place.belfry} was not built")
             return SKIPPED
-        results = run_all(selected, place)
-    if options.json:
-        Path(options.json).write_text(json.dumps({
-            "system": system_name(), "packages": place.packages,
-            "library": place.library, "results": results}, indent=1))
+        # Ended from outside, it still ends what it has started.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        results = []
+        try:
+            run_all(selected, place, results)
+        finally:
+            save(options, place, results)
     return exit_status(results)
 
 
