@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "emu/core.h"
+#include "emu/dma.h"
 
 int nic_attach_wire(struct nic *nic, struct wire *wire)
 {
@@ -91,6 +92,8 @@ void nic_event(struct nic *nic, enum nic_event_type type, uint32_t number,
 {
 	struct nic_event event = {.type = type, .number = number, .eqn = eqn};
 
-	if (nic->config.event)
-		nic->config.event(nic->config.arg, &event);
+	if (!nic->config.event)
+		return;
+	dma_settle(); /* what it tells of is there */
+	nic->config.event(nic->config.arg, &event);
 }
