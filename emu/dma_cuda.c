@@ -52,9 +52,14 @@ static void set_unsettled(struct gpu *gpu, bool value)
 	__atomic_store_n(&gpu->unsettled, value, __ATOMIC_RELAXED);
 }
 
+/* One that was never opened has failed. */
 static struct gpu *gpu_of(const void *address)
 {
-	return &gpus[dma_device(address)];
+	static struct gpu none = {.lock = PTHREAD_MUTEX_INITIALIZER,
+				  .failed = true};
+	unsigned number = dma_device(address);
+
+	return number < gpu_count() ? &gpus[number] : &none;
 }
 
 static cuda_ptr plain(const void *address)

@@ -535,7 +535,7 @@ static void set_full(bool now)
 	pthread_mutex_unlock(&lock);
 }
 
-static void fail(const char *call, int how, unsigned skip, unsigned count)
+static void refuse(const char *call, int how, unsigned skip, unsigned count)
 {
 	pthread_mutex_lock(&lock);
 	strncpy(failure.call, call, sizeof(failure.call) - 1);
@@ -610,7 +610,7 @@ EXPORT const struct fake_cuda *fake_cuda(void)
 		.device = device_of,
 		.set_latency = set_latency,
 		.set_full = set_full,
-		.fail = fail,
+		.refuse = refuse,
 		.reset = reset,
 		.set_devices = set_devices,
 		.on_start = on_start,

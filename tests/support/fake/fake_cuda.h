@@ -38,8 +38,8 @@ struct fake_cuda {
 	void (*set_full)(bool full);
 	/* The call of this name gives this result, from the skip-th on, for
 	 * count times. "" ends it. */
-	void (*fail)(const char *call, int result, unsigned skip,
-		     unsigned count);
+	void (*refuse)(const char *call, int result, unsigned skip,
+		       unsigned count);
 	/* The context is gone: the program reset the device. */
 	void (*reset)(void);
 	/* No GPU is found by cuInit (to be called before it). */
