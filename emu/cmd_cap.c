@@ -145,13 +145,14 @@ bool cmd_query_hca_cap(struct cmd *cmd)
 /* What a driver of an InfiniBand port asks for its LID. */
 bool cmd_query_hca_vport_context(struct cmd *cmd)
 {
+	uint32_t state = nic_link_up(cmd->nic) ? HW_VPORT_UP : HW_VPORT_DOWN;
 	uint8_t *ctx = cmd->out + HW_VPORT_OUT_CONTEXT;
 	const struct wire *wire = cmd->nic->wire;
 	uint64_t guid = 0;
 	int i;
 
-	hw_set(ctx, HW_VPORT_STATE, wire ? HW_VPORT_UP : HW_VPORT_DOWN);
-	hw_set(ctx, HW_VPORT_PORT_STATE, wire ? HW_VPORT_UP : HW_VPORT_DOWN);
+	hw_set(ctx, HW_VPORT_STATE, state);
+	hw_set(ctx, HW_VPORT_PORT_STATE, state);
 	if (!wire)
 		return true;
 	for (i = 8; i < 16; i++)

@@ -173,16 +173,29 @@ static void progress(struct nic *nic, struct nic_qp *qp)
 		nic_qp_set_ack_timer(nic, qp);
 }
 
-/* Nothing is waited for: the timer rests. */
-static void settle_timer(struct nic_qp *qp)
+/* Is anything out that is not answered? */
+static bool waits(const struct nic_qp *qp)
 {
 	const struct nic_request *r;
 
 	for (r = qp->sq.head; r && r != qp->sq.tx; r = r->next)
 		if (!r->done && !(r->flags & HW_OPF_LOCAL))
-			return;
-	if (!qp->sq.tx || !qp->sq.tx->sent)
+			return true;
+	return qp->sq.tx && qp->sq.tx->sent;
+}
+
+/* Nothing is waited for: the timer rests. */
+static void settle_timer(struct nic_qp *qp)
+{
+	if (!waits(qp))
 		qp->ack_deadline = UINT64_MAX;
+}
+
+void nic_completer_doubt(struct nic *nic, struct nic_qp *qp)
+{
+	if (qp->acked && qp->state == HW_QP_RTS && waits(qp) &&
+	    qp->ack_deadline == UINT64_MAX)
+		nic_qp_set_ack_timer(nic, qp);
 }
 
 /*
@@ -254,10 +267,14 @@ static void retry(struct nic *nic, struct nic_qp *qp, bool timeout)
 		return;
 	NIC_TRACE(nic, req_retry, qp->number, r->wqe_index, r->first_psn,
 		  qp->sq.retries);
-	if (!qp->sq.retries) {
-		nic_log(nic, NIC_LOG_ERROR,
-			"QP 0x%x: QP 0x%x did not answer %u retries",
-			qp->number, qp->remote_qpn, qp->sq.retries_max);
+	if (qp->peer_dead || !qp->sq.retries) {
+		if (qp->peer_dead)
+			nic_log(nic, NIC_LOG_ERROR, "QP 0x%x: its peer is gone",
+				qp->number);
+		else
+			nic_log(nic, NIC_LOG_ERROR,
+				"QP 0x%x: QP 0x%x did not answer %u retries",
+				qp->number, qp->remote_qpn, qp->sq.retries_max);
 		nic_completer_fail(nic, qp, r, HW_SYND_RETRY_EXC);
 		return;
 	}

@@ -29,8 +29,9 @@ enum {
 	NIC_LOG_MAX_MSG = 30, /* 1 GiB; UCX insists on it */
 	NIC_PORT_MTU = 5,     /* IBV_MTU_4096 */
 	NIC_LOG_MAX_XRCD = 16,
-	NIC_EQS = 64, /* event queue numbers that CQs may name */
-	NIC_NOTICES = 256,
+	NIC_EQS = 64,	    /* event queue numbers that CQs may name */
+	NIC_NOTICES = 1024, /* more than one step drops packets */
+	NIC_PORT = 1,
 	NIC_NULL_BYTES = 1 << 16, /* one piece of the null key */
 };
 
@@ -70,6 +71,7 @@ struct nic {
 	struct nic_qp *timers;
 	uint64_t next_timer; /* no timer fires before it */
 	uint32_t active_qps; /* in RTS or ERR: they read doorbells */
+	bool link_down;	     /* see nic_set_port_active() */
 	bool unwatched;	     /* the runner was told that it need not look */
 	bool told_atomics;   /* of those that are not atomic on a GPU */
 	bool told_lost;	     /* of writes to a GPU that has failed */
@@ -106,6 +108,12 @@ uint64_t nic_timers_next(struct nic *nic);
 
 void nic_event(struct nic *nic, enum nic_event_type type, uint32_t number,
 	       uint32_t eqn);
+
+/* Does what is sent arrive anywhere? */
+static inline bool nic_link_up(const struct nic *nic)
+{
+	return nic->wire && !nic->link_down;
+}
 
 /* port.c: the number of queue pairs has changed. */
 void nic_show_qps(struct nic *nic);

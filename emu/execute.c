@@ -250,32 +250,22 @@ static bool take_umr(struct walk *w)
 			   w->end / HW_WQE_DS);
 	request->block = nic_block_get(&w->nic->pool);
 	assert(request->block); /* see nic_pool_empty() */
-	request->segment_bytes = (uint16_t)bytes;
+	request->kept_bytes = (uint16_t)bytes;
 	return take(w, request->block->bytes, bytes);
 }
 
-static bool take_inline(struct walk *w, uint32_t len)
+/* Room for that many segments and bytes. */
+static void make_room(struct walk *w, uint32_t segments, uint32_t bytes)
 {
 	struct nic_request *request = w->request;
-	uint8_t *dst = request->bytes;
 
-	/* Here: behind the 4-byte header of the inline segment. */
-	if (len > w->end - w->offset)
-		return bad(w, HW_SYND_LOCAL_QP_OP,
-			   "%u bytes of inline data need %u units, ctrl.ds %u "
-			   "leaves room for %u bytes",
-			   len, hw_wqe_inline_ds(len), w->end / HW_WQE_DS,
-			   w->end - w->offset);
-	if (len > NIC_INLINE_SMALL) {
-		request->block = nic_block_get(&w->nic->pool);
-		assert(request->block); /* see nic_pool_empty() */
-		dst = request->block->bytes;
-	}
-	memcpy(dst, w->wqe + w->offset, len);
-	w->offset += (len + 4 + HW_WQE_DS - 1) / HW_WQE_DS * HW_WQE_DS - 4;
-	request->total_len = len;
-	request->inline_data = true;
-	return true;
+	if (request->block ||
+	    (segments <= NIC_SGE_SMALL && bytes <= NIC_INLINE_SMALL))
+		return;
+	request->block = nic_block_get(&w->nic->pool);
+	assert(request->block); /* see nic_pool_empty() */
+	memcpy(request->block->sge, request->sge, sizeof(request->sge));
+	memcpy(request->block->bytes, request->bytes, sizeof(request->bytes));
 }
 
 static bool add_sge(struct walk *w, const struct nic_sge *sge)
@@ -283,11 +273,7 @@ static bool add_sge(struct walk *w, const struct nic_sge *sge)
 	struct nic_request *request = w->request;
 	uint32_t n = request->sge_count;
 
-	if (n == NIC_SGE_SMALL && !request->block) {
-		request->block = nic_block_get(&w->nic->pool);
-		assert(request->block); /* see nic_pool_empty() */
-		memcpy(request->block->sge, request->sge, sizeof(request->sge));
-	}
+	make_room(w, n + 1, 0);
 	(request->block ? request->block->sge : request->sge)[n] = *sge;
 	request->sge_count++;
 	if ((uint64_t)request->total_len + sge->len > 1ull << NIC_LOG_MAX_MSG)
@@ -297,6 +283,28 @@ static bool add_sge(struct walk *w, const struct nic_sge *sge)
 			   n, sge->len, NIC_LOG_MAX_MSG);
 	request->total_len += sge->len;
 	return true;
+}
+
+static bool take_inline(struct walk *w, uint32_t len)
+{
+	struct nic_request *request = w->request;
+	struct nic_sge sge = {.va = request->kept_bytes, .len = len};
+	uint8_t *bytes;
+
+	w->offset += sizeof(be32);
+	if (len > w->end - w->offset)
+		return bad(w, HW_SYND_LOCAL_QP_OP,
+			   "%u bytes of inline data need %u units, ctrl.ds %u "
+			   "leaves room for %u bytes",
+			   len, hw_wqe_inline_ds(len), w->end / HW_WQE_DS,
+			   w->end - w->offset);
+	make_room(w, request->sge_count + 1u, request->kept_bytes + len);
+	bytes = request->block ? request->block->bytes : request->bytes;
+	memcpy(bytes + sge.va, w->wqe + w->offset, len);
+	w->offset += hw_wqe_inline_ds(len) * HW_WQE_DS - (uint32_t)sizeof(be32);
+	request->inline_mask |= 1ull << request->sge_count;
+	request->kept_bytes = (uint16_t)(request->kept_bytes + len);
+	return add_sge(w, &sge);
 }
 
 static bool check_sge(struct walk *w, const struct nic_sge *sge)
@@ -330,13 +338,12 @@ static bool take_data(struct walk *w)
 	while (w->offset < w->end) {
 		memcpy(&count, w->wqe + w->offset, sizeof(count));
 		if (from_be32(count) & HW_INLINE_FLAG) {
-			if (!(w->request->flags & HW_OPF_INLINE) ||
-			    w->request->sge_count)
+			if (!(w->request->flags & HW_OPF_INLINE))
 				return bad(w, HW_SYND_LOCAL_QP_OP,
 					   "inline data is not legal here");
-			w->offset += sizeof(count);
-			return take_inline(w,
-					   from_be32(count) & ~HW_INLINE_FLAG);
+			if (!take_inline(w, from_be32(count) & ~HW_INLINE_FLAG))
+				return false;
+			continue;
 		}
 		if (!take(w, &data, sizeof(data)))
 			return false;

@@ -5,11 +5,13 @@
  *
  * A payload that does not fit the packet's body travels as a list of pieces of
  * memory. If the pieces are too many for that (an indirect key may be made of
- * words), the packet gets a larger body and the bytes are copied.
+ * words), or are inline data, which the request holds and takes with it, the
+ * packet gets a larger body and the bytes are copied.
  *
  * Thread: under the NIC's lock.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "emu/core.h"
 #include "emu/dma.h"
@@ -74,24 +76,40 @@ static int add_range(struct gather *g, const struct mkey_use *use)
 		      : add_pieces(g, *use);
 }
 
-/* The part [offset, +payload_len) of the list. */
-static int add_list(struct gather *g, const struct nic_qp *qp,
-		    const struct nic_sge *sge, uint32_t offset)
+static int add_inline(struct gather *g, const uint8_t *bytes, uint32_t len)
 {
+	if (g->by_reference)
+		return -ENOBUFS;
+	memcpy((uint8_t *)g->packet->body + g->done, bytes, len);
+	g->done += len;
+	return 0;
+}
+
+/* The part [offset, +payload_len) of the segments. */
+static int add_segments(struct gather *g, const struct nic_qp *qp,
+			const struct nic_request *r, uint32_t offset)
+{
+	const struct nic_sge *sge = nic_request_sges(r);
 	uint32_t left = g->packet->payload_len;
 	struct mkey_use use = {
 		.pd = qp->pd, .qpn = qp->number, .access = MKEY_LOCAL_READ};
+	unsigned i;
 	int ret;
 
-	for (; left; sge++) {
-		if (offset >= sge->len) {
-			offset -= sge->len;
+	for (i = 0; left; i++) {
+		if (offset >= sge[i].len) {
+			offset -= sge[i].len;
 			continue;
 		}
-		use.len = sge->len - offset < left ? sge->len - offset : left;
-		use.va = sge->va + offset;
-		use.key = sge->lkey;
-		ret = add_range(g, &use);
+		use.len =
+			sge[i].len - offset < left ? sge[i].len - offset : left;
+		use.va = sge[i].va + offset;
+		use.key = sge[i].lkey;
+		if (r->inline_mask >> i & 1)
+			ret = add_inline(g, nic_request_bytes(r) + use.va,
+					 (uint32_t)use.len);
+		else
+			ret = add_range(g, &use);
 		if (ret)
 			return ret;
 		left -= (uint32_t)use.len;
@@ -119,7 +137,7 @@ static int enlarge(struct gather *g)
 }
 
 int nic_gather(struct nic *nic, const struct nic_qp *qp,
-	       const struct nic_sge *sge, uint32_t offset,
+	       const struct nic_request *request, uint32_t offset,
 	       struct nic_packet *packet)
 {
 	const char *why;
@@ -128,11 +146,11 @@ int nic_gather(struct nic *nic, const struct nic_qp *qp,
 
 	g.may_refer = qp->acked && nic->wire->ops->refers;
 	start(&g);
-	ret = add_list(&g, qp, sge, offset);
+	ret = add_segments(&g, qp, request, offset);
 	if (ret != -ENOBUFS)
 		return ret;
 	ret = enlarge(&g);
-	return ret ? ret : add_list(&g, qp, sge, offset);
+	return ret ? ret : add_segments(&g, qp, request, offset);
 }
 
 int nic_gather_range(struct nic *nic, const struct mkey_use *use,

@@ -185,7 +185,10 @@ int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 
 /* ----------------------------------------------------------------- step */
 
-/* Send the notices that are due; see nic_drop(). */
+/*
+ * Send the notices that are due; see nic_drop(). They stand for the peer's own
+ * timer and are no packets of the link: they go out when it is down, too.
+ */
 static bool send_notices(struct nic *nic)
 {
 	struct hw_bth_info bth = {.opcode = HW_PKT_UNREACHABLE,
@@ -422,6 +425,10 @@ void nic_input(struct nic *nic, const struct nic_packet *packet)
 	const char *why = malformed(packet, &head);
 	struct nic_qp *qp;
 
+	if (!why && nic->link_down) {
+		nic_drop(nic, packet, "the port is down");
+		return;
+	}
 	nic->counters.packets_in++;
 	if (why) {
 		nic->counters.packets_dropped++;

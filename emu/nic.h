@@ -72,11 +72,13 @@ enum nic_event_type {
 	NIC_EVENT_COMM_EST,	 /* first packet while still in RTR */
 	NIC_EVENT_LAST_WQE,	 /* QP on an SRQ reached ERR */
 	NIC_EVENT_SRQ_LIMIT,	 /* fewer receive WQEs than the limit */
+	NIC_EVENT_PORT_DOWN,	 /* its link; number: the port */
+	NIC_EVENT_PORT_ACTIVE,
 };
 
 struct nic_event {
 	enum nic_event_type type;
-	uint32_t number; /* cqn, qpn or rmpn */
+	uint32_t number; /* cqn, qpn, rmpn or port */
 	uint32_t eqn;	 /* CQ events: the CQ's event queue */
 };
 
@@ -327,10 +329,20 @@ struct nic_port {
 	uint8_t gid[16];
 	uint8_t mac[6]; /* RoCE */
 	uint8_t mtu;	/* enum ibv_mtu: 5 is 4096 */
-	bool active;	/* a wire is attached */
+	bool active;	/* a wire is attached, and the link is up */
 };
 
 void nic_query_port(struct nic *nic, struct nic_port *port);
+
+/*
+ * Take the link of the port down, or bring it back; it is up when the NIC is
+ * made. While it is down, packets neither leave nor arrive: what RC has under
+ * way is sent again when its timer fires, and ends in RETRY_EXC if the link is
+ * not back before the last retry; UC and UD lose it. Queue pairs, LID and GID
+ * stay as they are. An event tells of a change; the state that it has already
+ * is none.
+ */
+void nic_set_port_active(struct nic *nic, bool active);
 
 /* ------------------------------------------------------------ counters --- */
 

@@ -93,6 +93,23 @@ static inline uint64_t nic_order_shm_take_attention(uint64_t *word)
 }
 
 /*
+ * Ask for another state of the port: one word, of which the last wish counts.
+ * Like attention bits, it is stored before the sleep flag is read, and the
+ * sleeper reads it after it has stored the flag.
+ */
+static inline void nic_order_shm_want_port(uint32_t *word, uint32_t wish)
+{
+	__atomic_store_n(word, wish, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t nic_order_shm_take_port(uint32_t *word)
+{
+	if (!__atomic_load_n(word, __ATOMIC_SEQ_CST))
+		return 0;
+	return __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
+}
+
+/*
  * The mark of a NIC that leaves; its last packets were published before. A
  * leaver sets it and then takes its attention bits, a new sender sets its bit
  * and then looks at the mark: seq_cst, so that one of them sees the other.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the NIC tells about itself: port, counters, log, events.
+ * The port and its link; and what else the NIC tells about itself: counters,
+ * log, events.
  *
  * Thread: public calls take the NIC's lock.
  */
@@ -10,6 +11,12 @@
 #include "emu/core.h"
 #include "emu/dma.h"
 
+static void show_port(struct nic *nic)
+{
+	if (nic->wire && nic->wire->ops->show_port)
+		nic->wire->ops->show_port(nic->wire, !nic->link_down);
+}
+
 int nic_attach_wire(struct nic *nic, struct wire *wire)
 {
 	int ret = -EBUSY;
@@ -18,6 +25,7 @@ int nic_attach_wire(struct nic *nic, struct wire *wire)
 	if (!nic->wire) {
 		nic->wire = wire;
 		nic_show_qps(nic);
+		show_port(nic);
 		ret = 0;
 	}
 	nic_unlock(nic);
@@ -39,12 +47,40 @@ void nic_query_port(struct nic *nic, struct nic_port *port)
 	nic_lock(nic);
 	port->link = nic->config.link;
 	port->mtu = NIC_PORT_MTU;
+	port->active = nic_link_up(nic);
 	if (nic->wire) {
-		port->active = true;
 		port->lid = nic->wire->address.lid;
 		memcpy(port->gid, nic->wire->address.gid, sizeof(port->gid));
 		memcpy(port->mac, nic->wire->address.mac, sizeof(port->mac));
 	}
+	nic_unlock(nic);
+}
+
+/*
+ * A lossless wire runs no timers: what is under way needs one now, because its
+ * answers are among the packets that will not arrive.
+ */
+void nic_port_change(struct nic *nic, bool active)
+{
+	struct nic_qp *qp;
+	uint32_t i;
+
+	if (nic->link_down == !active)
+		return;
+	nic->link_down = !active;
+	nic_log(nic, NIC_LOG_INFO, "port %u: the link is %s", NIC_PORT,
+		active ? "up" : "down");
+	for (i = 0; !active && (qp = nic_table_walk(&nic->qps, &i));)
+		nic_completer_doubt(nic, qp);
+	show_port(nic);
+	nic_event(nic, active ? NIC_EVENT_PORT_ACTIVE : NIC_EVENT_PORT_DOWN,
+		  NIC_PORT, 0);
+}
+
+void nic_set_port_active(struct nic *nic, bool active)
+{
+	nic_lock(nic);
+	nic_port_change(nic, active);
 	nic_unlock(nic);
 }
 

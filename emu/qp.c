@@ -117,14 +117,16 @@ static void reset_queues(struct nic *nic, struct nic_qp *qp)
 	unready(nic, qp);
 }
 
-/* Its peer waits for answers that will not come any more. */
-static void abandon_answers(struct nic *nic, struct nic_qp *qp)
+void nic_qp_abandon_answers(struct nic *nic, const struct nic_qp *qp)
 {
 	const struct nic_responder *resp = &qp->resp;
+	/* A NAK is about the packet that is expected. */
+	uint32_t psn = hw_psn_add(resp->epsn, resp->nak ? 0 : HW_PSN_MASK);
 
+	if (resp->nak_psn != NIC_NO_PSN)
+		psn = resp->nak_psn;
 	if ((resp->ack_due || resp->rd_next != resp->rd_pi) && qp->peer_known)
-		nic_notify(nic, qp->peer, qp->remote_qpn,
-			   hw_psn_add(resp->epsn, HW_PSN_MASK));
+		nic_notify(nic, qp->peer, qp->remote_qpn, psn);
 }
 
 void nic_qp_set_state(struct nic *nic, struct nic_qp *qp,
@@ -138,7 +140,7 @@ void nic_qp_set_state(struct nic *nic, struct nic_qp *qp,
 	nic->active_qps += nic_qp_takes_doorbells((uint8_t)state);
 	qp->state = (uint8_t)state;
 	if (state == HW_QP_RST || state == HW_QP_ERR)
-		abandon_answers(nic, qp);
+		nic_qp_abandon_answers(nic, qp);
 	/* A runner that had no doorbell to look at may sleep for ever. */
 	if (nic_qp_takes_doorbells((uint8_t)state) &&
 	    !nic_qp_takes_doorbells(from))

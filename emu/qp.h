@@ -114,8 +114,17 @@ bool nic_qp_resolve(struct nic *nic, struct nic_qp *qp);
 /* The QP has output: nic_step will call its engines. */
 void nic_qp_ready(struct nic *nic, struct nic_qp *qp);
 
+/* Its peer waits for answers that will not come: tell it (nic_notify). */
+void nic_qp_abandon_answers(struct nic *nic, const struct nic_qp *qp);
+
 /* Timers (timer.c). */
 void nic_qp_set_ack_timer(struct nic *nic, struct nic_qp *qp);
+void nic_qp_set_gone_timer(struct nic *nic, struct nic_qp *qp);
+
+/* A request to a process that has ended fails after the retries that its QP
+ * would make, or after this time if they take longer or never end. */
+enum { NIC_GONE_NS = 500 * 1000 * 1000 };
+
 void nic_qp_set_rnr_timer(struct nic *nic, struct nic_qp *qp, uint64_t ns);
 void nic_qp_stop_timers(struct nic_qp *qp);
 
@@ -242,12 +251,12 @@ int nic_scatter_range(struct nic *nic, struct mkey_use use,
 int nic_write_range(struct nic *nic, struct mkey_use use, const void *bytes);
 
 /*
- * gather.c: payload_len bytes of the list, from offset on, into the packet;
- * the list is long enough. Or a whole range, which sets payload_len. Returns
+ * gather.c: payload_len bytes of the request's segments, from offset on, into
+ * the packet; they are long enough. Or a whole range, which sets payload_len. Returns
  * 0; -EACCES: a key refuses; -EIO: the memory is not there; -ENOMEM.
  */
 int nic_gather(struct nic *nic, const struct nic_qp *qp,
-	       const struct nic_sge *sge, uint32_t offset,
+	       const struct nic_request *request, uint32_t offset,
 	       struct nic_packet *packet);
 int nic_gather_range(struct nic *nic, const struct mkey_use *use,
 		     struct nic_packet *packet, const char **why);
@@ -257,6 +266,8 @@ void nic_completer_input(struct nic *nic, struct nic_qp *qp,
 			 const struct nic_packet *packet,
 			 const struct nic_head *head);
 void nic_completer_timeout(struct nic *nic, struct nic_qp *qp);
+/* The answers under way may be lost: start the timer if it rests. */
+void nic_completer_doubt(struct nic *nic, struct nic_qp *qp);
 void nic_completer_fail(struct nic *nic, struct nic_qp *qp,
 			struct nic_request *request, uint8_t syndrome);
 void nic_completer_run(struct nic *nic, struct nic_qp *qp);

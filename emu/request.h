@@ -12,7 +12,10 @@
 #include "hw/wqe.h"
 #include "hw/wqe_opcode.h"
 
-/* Local memory as a WQE names it; translated again at every use. */
+/*
+ * Local memory as a WQE names it; translated again at every use. An inline
+ * segment is an entry too: va is where it starts in the request's bytes.
+ */
 struct nic_sge {
 	uint64_t va;
 	uint32_t len;
@@ -22,16 +25,14 @@ struct nic_sge {
 enum {
 	NIC_SGE_MAX = HW_WQE_DS_MAX - 1,
 	NIC_SGE_SMALL = 3,
-	NIC_INLINE_SMALL = NIC_SGE_SMALL * sizeof(struct nic_sge),
+	NIC_INLINE_SMALL = 48,
 };
 
-/* Room for the longest list or the longest inline data. */
+/* Room for the longest list and the longest inline data. */
 struct nic_block {
 	struct nic_block *next;
-	union {
-		struct nic_sge sge[NIC_SGE_MAX];
-		uint8_t bytes[HW_WQE_BYTES_MAX];
-	};
+	struct nic_sge sge[NIC_SGE_MAX];
+	uint8_t bytes[HW_WQE_BYTES_MAX];
 };
 
 /* Where a datagram goes. */
@@ -45,26 +46,26 @@ struct nic_datagram {
 
 struct nic_request {
 	struct nic_request *next; /* younger request of the queue, or pool */
-	struct nic_block *block;  /* NULL: the list below is long enough */
+	struct nic_block *block;  /* NULL: there is room enough below */
+	uint64_t inline_mask;	  /* bit i: segment i is inline data */
 	uint64_t raddr;
 	uint32_t rkey;
 	uint32_t imm;
 	uint32_t total_len; /* payload bytes, request or response */
 	uint32_t first_psn;
-	uint32_t packets;	/* PSNs that it occupies; 0 for local opcodes */
-	uint32_t sent;		/* packets sent since the last retransmission */
-	uint32_t done_packets;	/* acknowledged, or response packets placed */
-	uint16_t wqe_index;	/* ctrl.index: what the CQE will say */
-	uint16_t flags;		/* enum hw_op_flags */
-	uint16_t segment_bytes; /* UMR: of its segments, kept in the block */
+	uint32_t packets;      /* PSNs that it occupies; 0 for local opcodes */
+	uint32_t sent;	       /* packets sent since the last retransmission */
+	uint32_t done_packets; /* acknowledged, or response packets placed */
+	uint16_t wqe_index;    /* ctrl.index: what the CQE will say */
+	uint16_t flags;	       /* enum hw_op_flags */
+	uint16_t kept_bytes;   /* inline data, or the segments of a UMR */
 	uint8_t opcode;
 	uint8_t bbs;
 	uint8_t fm_ce_se;
 	uint8_t syndrome; /* of a failed request */
 	uint8_t sge_count;
 	uint8_t operand_bytes; /* atomics: 4 or 8 */
-	bool inline_data;
-	bool admitted; /* PSN given, fences passed */
+	bool admitted;	       /* PSN given, fences passed */
 	bool done;
 	union {
 		struct hw_atomic_args atomic;
@@ -75,10 +76,8 @@ struct nic_request {
 		uint32_t xrc_srqn;
 	};
 	uint32_t wait_index;
-	union {
-		struct nic_sge sge[NIC_SGE_SMALL];
-		uint8_t bytes[NIC_INLINE_SMALL];
-	};
+	struct nic_sge sge[NIC_SGE_SMALL];
+	uint8_t bytes[NIC_INLINE_SMALL];
 };
 
 static inline const struct nic_sge *
@@ -87,7 +86,7 @@ nic_request_sges(const struct nic_request *r)
 	return r->block ? r->block->sge : r->sge;
 }
 
-static inline const uint8_t *nic_request_inline(const struct nic_request *r)
+static inline const uint8_t *nic_request_bytes(const struct nic_request *r)
 {
 	return r->block ? r->block->bytes : r->bytes;
 }

@@ -327,13 +327,8 @@ static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
 		packet->body = packet->spare;
 		packet->body_bytes = packet->spare_bytes;
 	}
-	if (!r->inline_data)
-		return nic_gather(nic, qp, nic_request_sges(r), offset, packet)
-			       ? HW_SYND_LOCAL_PROT
-			       : HW_SYND_NONE;
-	memcpy(packet->body, nic_request_inline(r) + offset,
-	       packet->payload_len);
-	return HW_SYND_NONE;
+	return nic_gather(nic, qp, r, offset, packet) ? HW_SYND_LOCAL_PROT
+						      : HW_SYND_NONE;
 }
 
 /* ------------------------------------------------------------- sending */
@@ -341,17 +336,15 @@ static uint8_t fill_payload(struct nic *nic, struct nic_qp *qp,
 /* The QP cannot reach its peer: as a NIC whose packets vanish. */
 static void unreachable(struct nic *nic, struct nic_qp *qp)
 {
-	if (qp->peer_dead) {
-		nic_log(nic, NIC_LOG_ERROR, "QP 0x%x: its peer is gone",
-			qp->number);
-		nic_completer_fail(nic, qp, qp->sq.head, HW_SYND_RETRY_EXC);
-		return;
-	}
 	if (qp->ack_deadline != UINT64_MAX)
 		return;
-	nic_log(nic, NIC_LOG_WARN,
-		"QP 0x%x: nobody answers to the address in its path%s",
-		qp->number,
+	if (qp->peer_dead) {
+		nic_qp_set_gone_timer(nic, qp);
+		return;
+	}
+	nic_log(nic, NIC_LOG_WARN, "QP 0x%x: %s%s", qp->number,
+		nic->link_down ? "the port is down"
+			       : "nobody answers to the address in its path",
 		qp->ack_timeout_ns ? ""
 				   : "; ack_timeout is 0, so it waits "
 				     "for ever");
@@ -365,7 +358,7 @@ static int reserve(struct nic *nic, struct nic_qp *qp,
 
 	if (!qp->acked)
 		return nic_unacked_reserve(nic, qp, r, packet);
-	if (!nic->wire)
+	if (!nic_link_up(nic) || qp->peer_dead)
 		return -EHOSTUNREACH;
 	if (!qp->peer_known && !nic_qp_resolve(nic, qp))
 		return -EHOSTUNREACH;
@@ -486,10 +479,8 @@ bool nic_requester_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
 	enum sent sent;
 	int blocked;
 
-	if (qp->peer_dead && sq->head && qp->acked) {
+	if (qp->peer_dead && sq->head) /* what is under way gets no answer */
 		unreachable(nic, qp);
-		return true;
-	}
 	while (*budget && !sq->rnr_wait && qp->state == HW_QP_RTS) {
 		if (!sq->tx)
 			sq->tx = next_request(nic, qp);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requester, services without acknowledgements (UC, UD): a request is done when
- * it is out, and a peer that is not there loses packets without a word.
+ * it is out, and a peer that is not there, or a link that is down, loses
+ * packets without a word.
  *
  * Source: IBTA vol. 1, 9.8.2 (UC), 9.8.3 (UD).
  * Thread: under the NIC's lock.
@@ -26,7 +27,7 @@ int nic_unacked_reserve(struct nic *nic, struct nic_qp *qp,
 {
 	int ret;
 
-	if (!nic->wire || !find_peer(nic, qp, r))
+	if (!nic_link_up(nic) || !find_peer(nic, qp, r))
 		return -EHOSTUNREACH;
 	ret = nic->wire->ops->reserve(nic->wire, qp->peer, packet);
 	if (ret == -EHOSTUNREACH) {

@@ -58,7 +58,7 @@ static int reserve(struct nic *nic, struct nic_qp *qp,
 {
 	int ret;
 
-	if (!nic->wire || (!qp->peer_known && !nic_qp_resolve(nic, qp)))
+	if (!nic_link_up(nic) || (!qp->peer_known && !nic_qp_resolve(nic, qp)))
 		return -EHOSTUNREACH;
 	ret = nic->wire->ops->reserve(nic->wire, qp->peer, packet);
 	if (!ret)
@@ -279,10 +279,12 @@ bool nic_responder_output(struct nic *nic, struct nic_qp *qp, unsigned *budget)
 		ret = send_ack(nic, qp);
 	if (ret == -EAGAIN)
 		return true;
-	if (ret) { /* nobody to answer to */
+	if (ret) { /* nobody to answer to, or no way */
+		nic_qp_abandon_answers(nic, qp);
 		resp->rd_next = resp->rd_new = resp->rd_pi;
 		resp->ack_due = resp->fatal = false;
 		resp->nak = 0;
+		resp->nak_psn = NIC_NO_PSN;
 	}
 	return resp->rd_next != resp->rd_pi;
 }

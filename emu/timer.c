@@ -36,6 +36,21 @@ void nic_qp_set_ack_timer(struct nic *nic, struct nic_qp *qp)
 	start(nic, qp, qp->ack_deadline);
 }
 
+/*
+ * The peer's process has ended. Its last packets may have crossed ours, and a
+ * program that has what it waited for may be about to end too: it must not
+ * see an error that a NIC would report only after its retries.
+ */
+void nic_qp_set_gone_timer(struct nic *nic, struct nic_qp *qp)
+{
+	uint64_t ns = qp->ack_timeout_ns * (qp->sq.retries_max + 1u);
+
+	if (!ns || ns > NIC_GONE_NS)
+		ns = NIC_GONE_NS;
+	qp->ack_deadline = nic->now_ns + ns;
+	start(nic, qp, qp->ack_deadline);
+}
+
 void nic_qp_set_rnr_timer(struct nic *nic, struct nic_qp *qp, uint64_t ns)
 {
 	qp->rnr_deadline = nic->now_ns + ns;

@@ -217,7 +217,7 @@ uint8_t nic_umr(struct nic *nic, const struct nic_qp *qp,
 	u.ctrl = hw_umr_ctrl_decode(&ctrl);
 	u.mkc = bytes + sizeof(ctrl);
 	u.list = u.mkc + HW_MKC_BYTES;
-	u.list_bytes = request->segment_bytes - HW_UMR_MIN_BYTES;
+	u.list_bytes = request->kept_bytes - HW_UMR_MIN_BYTES;
 	u.key = nic_mkey_get(nic, request->imm >> 8);
 	why = malformed(&u);
 	if (why)

@@ -152,6 +152,9 @@ struct wire_ops {
 	/* Optional. How many queue pairs the NIC has now. */
 	void (*show_qps)(struct wire *wire, uint32_t qps);
 
+	/* Optional. The link of the NIC's port went down, or came back. */
+	void (*show_port)(struct wire *wire, bool active);
+
 	/* Forget the NIC and free the wire. Its peers see it as dead. */
 	void (*detach)(struct wire *wire);
 };
@@ -171,6 +174,7 @@ int nic_attach_wire(struct nic *nic, struct wire *wire);
 /* For wires, inside poll(): the NIC's lock is held. */
 void nic_input(struct nic *nic, const struct nic_packet *packet);
 void nic_peer_down(struct nic *nic, uint32_t peer);
+void nic_port_change(struct nic *nic, bool active); /* nic_set_port_active */
 void nic_log(struct nic *nic, enum nic_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -226,6 +230,7 @@ struct wire_shm_entry {
 	uint16_t lid;
 	enum nic_link link;
 	uint32_t qps; /* that exist now */
+	bool active;  /* the link of its port is up */
 };
 
 typedef void wire_shm_seen(void *arg, const struct wire_shm_entry *entry);
@@ -235,6 +240,15 @@ typedef void wire_shm_seen(void *arg, const struct wire_shm_entry *entry);
  * Returns 0; -ENOENT if there is no such fabric; else as wire_shm_attach.
  */
 int wire_shm_list(const char *dir, wire_shm_seen *seen, void *arg);
+
+/*
+ * nic_set_port_active() for a NIC of another process, one that was listed.
+ * Waits up to patience_ms until it has done so. Returns 0; -EHOSTUNREACH if it
+ * is gone; -ETIMEDOUT if its process does not move (it does it when it moves
+ * again); else as wire_shm_list.
+ */
+int wire_shm_set_port(const char *dir, const struct wire_shm_entry *entry,
+		      bool active, unsigned patience_ms);
 
 #ifdef __cplusplus
 }

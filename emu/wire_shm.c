@@ -223,6 +223,14 @@ static void show_qps(struct wire *wire, uint32_t qps)
 	__atomic_store_n(&shm->self->qps, qps, __ATOMIC_RELAXED);
 }
 
+/* Who waits for it wants to see the state, and nothing that is behind it. */
+static void show_port(struct wire *wire, bool active)
+{
+	struct wire_shm *shm = (struct wire_shm *)wire;
+
+	__atomic_store_n(&shm->self->port_down, !active, __ATOMIC_RELAXED);
+}
+
 /*
  * Tell everybody, also those who made a ring just now, then remove the files.
  * The packets sent last stay in their rings until the receivers took them.
@@ -267,6 +275,7 @@ static const struct wire_ops shm_ops = {
 	.fds = fds,
 	.set_asleep = set_asleep,
 	.show_qps = show_qps,
+	.show_port = show_port,
 	.detach = detach,
 };
 
@@ -359,6 +368,8 @@ int wire_shm_list(const char *dir, wire_shm_seen *seen, void *arg)
 				? NIC_LINK_ROCE
 				: NIC_LINK_IB;
 		entry.qps = __atomic_load_n(&ref.shared->qps, __ATOMIC_RELAXED);
+		entry.active = !__atomic_load_n(&ref.shared->port_down,
+						__ATOMIC_RELAXED);
 		shm_nic_close(&ref);
 		seen(arg, &entry);
 	}

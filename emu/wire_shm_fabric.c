@@ -134,8 +134,8 @@ static int check_version(struct shm_fabric *fabric,
 				fabric->path);
 	if (file.version != SHM_VERSION || n != sizeof(file))
 		return shm_fail(error, -EPROTO,
-				"fabric %s is of version %u, this NIC speaks "
-				"version %u; remove the directory when "
+				"fabric %s is of version %u, this program "
+				"speaks version %u; remove the directory when "
 				"nobody uses it any more",
 				fabric->path, file.version, SHM_VERSION);
 	return 0;

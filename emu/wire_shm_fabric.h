@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 enum {
-	SHM_VERSION = 2, /* of every file in a fabric, together */
+	SHM_VERSION = 3, /* of every file in a fabric, together */
 	SHM_NICS_MAX = 256,
 	SHM_NAME_MAX = 32,
 };

@@ -216,25 +216,36 @@ void shm_fabric_sweep(struct shm_fabric *fabric, bool alive[SHM_NICS_MAX + 1])
 	closedir(dir);
 }
 
+/*
+ * Wake the NIC if it sleeps, after something was published for it. For those
+ * who have no descriptor of its FIFO; see shm_peer_wake().
+ */
+void shm_nic_wake(const struct shm_fabric *fabric, struct shm_nic_ref *ref)
+{
+	char name[SHM_NAME_MAX];
+	int fd;
+
+	shm_wake_name(name, ref->id.lid);
+	fd = openat(fabric->dir_fd, name,
+		    O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (nic_order_shm_take_asleep(&ref->shared->asleep))
+		(void)!write(fd, "", 1);
+	close(fd);
+}
+
 /* Tell every other NIC that this one's files have something new to say. */
 static void tell_others(struct shm_fabric *fabric, uint16_t lid)
 {
-	char name[SHM_NAME_MAX];
 	struct shm_nic_ref ref;
-	int fd;
 
 	for (unsigned other = 1; other <= SHM_NICS_MAX; other++) {
 		if (shm_nic_open(fabric, (uint16_t)other, &ref))
 			continue;
 		nic_order_shm_attention(&ref.shared->attention[(lid - 1u) / 64],
 					1ull << (lid - 1u) % 64);
-		shm_wake_name(name, (uint16_t)other);
-		fd = openat(fabric->dir_fd, name,
-			    O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-		if (fd >= 0 && nic_order_shm_take_asleep(&ref.shared->asleep))
-			(void)!write(fd, "", 1);
-		if (fd >= 0)
-			close(fd);
+		shm_nic_wake(fabric, &ref);
 		shm_nic_close(&ref);
 	}
 }

@@ -43,9 +43,14 @@ struct shm_nic {
 	/* For those who list NICs. */
 	_Alignas(64) uint32_t link; /* enum nic_link */
 	uint32_t qps;
+	uint32_t port_down;
 	/* Bit lid - 1: NIC lid made a ring to this one, or has left. */
 	_Alignas(64) uint64_t attention[SHM_NICS_MAX / 64];
+	/* From those who command NICs; on a line that every poll reads. */
+	uint32_t port_wish; /* enum shm_port_wish */
 };
+
+enum shm_port_wish { SHM_PORT_DOWN = 1, SHM_PORT_UP };
 
 /* Another process's NIC, opened. */
 struct shm_nic_ref {
@@ -71,5 +76,6 @@ uint64_t shm_process_start(int32_t pid);
 bool shm_process_ended(int32_t pid, uint64_t start);
 
 void shm_wake_name(char name[SHM_NAME_MAX], uint16_t lid);
+void shm_nic_wake(const struct shm_fabric *fabric, struct shm_nic_ref *ref);
 
 #endif

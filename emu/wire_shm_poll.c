@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The receiving end of the shared-memory wire: packets out of the rings, new
- * rings, and peers that have gone.
+ * rings, peers that have gone, and what the NIC is told to do with its port.
  *
  * Data path: emu/wire_shm.c -> [emu/wire_shm_poll.c] -> emu/responder.c
  * Source of truth: struct wire_ops in emu/wire.h.
@@ -208,6 +208,15 @@ static void report_down(struct wire_shm *shm)
 	}
 }
 
+/* `belfry port` has asked for another state. */
+static void check_port(struct wire_shm *shm)
+{
+	uint32_t wish = nic_order_shm_take_port(&shm->self->port_wish);
+
+	if (wish)
+		nic_port_change(shm->nic, wish != SHM_PORT_DOWN);
+}
+
 unsigned shm_poll(struct wire *wire, struct nic *nic, unsigned budget,
 		  uint64_t now_ns)
 {
@@ -217,6 +226,7 @@ unsigned shm_poll(struct wire *wire, struct nic *nic, unsigned budget,
 	assert(nic == shm->nic);
 	check_processes(shm, now_ns);
 	shm_check_attention(shm);
+	check_port(shm);
 	count = deliver_all(shm, budget);
 	report_down(shm);
 	return count;

@@ -46,7 +46,7 @@ static const uint8_t event_types[] = {
 	[NIC_EVENT_QP_FATAL] = GDA_EVENT_QP_FATAL + 1,
 	[NIC_EVENT_QP_REQ_ERR] = GDA_EVENT_QP_OTHER + 1,
 	[NIC_EVENT_QP_ACCESS_ERR] = GDA_EVENT_QP_OTHER + 1,
-	[NIC_EVENT_SRQ_LIMIT] = 0,
+	[NIC_EVENT_PORT_ACTIVE] = 0, /* the last in the list */
 };
 
 /* The oldest stay: they tell how it began. */

@@ -66,6 +66,33 @@ enum gda_doorbell {
 	GDA_DOORBELL_BLUEFLAME,	  /* record, then the WQE into the register */
 };
 
+/* Which threads may use one queue pair at the same time. */
+enum gda_sharing {
+	GDA_SHARED_NO = 0, /* one thread, or one group with a leader */
+	GDA_SHARED_GPU,	   /* any: all threads of the PE */
+	GDA_SHARED_BLOCK,  /* those of one block */
+};
+
+/* Where memory lies that both the kernels and the NIC use. */
+enum gda_placement {
+	GDA_PLACE_HOST = 0,
+	GDA_PLACE_GPU,
+};
+
+/*
+ * GPU memory, from whoever holds the CUDA context: the stack links no CUDA.
+ * Any thread calls it, one at a time for one struct gda.
+ */
+struct gda_gpu_memory {
+	/* Zeroed; NULL: there is none. */
+	void *(*alloc)(void *arg, size_t bytes);
+	void (*free)(void *arg, void *memory);
+	/* Between host and GPU memory, done on return. 0 or a negative errno.
+	 * Kernels may run meanwhile. */
+	int (*copy)(void *arg, void *to, const void *from, size_t bytes);
+	void *arg;
+};
+
 /* Who moves an emulated NIC. A hardware NIC moves by itself. */
 enum gda_progress {
 	/* The polling thread steps it, a runner thread is the backstop. */
@@ -134,8 +161,15 @@ struct gda_config {
 	uint64_t heap_bytes;   /* symmetric heap of each PE, the same on all */
 	uint32_t qps_per_peer; /* "lanes": 1 to 256 */
 	uint32_t qp_depth;     /* basic blocks of 64 B, a power of two >= 4 */
-	/* Any number of threads may use one queue pair at a time. */
-	bool shared;
+	enum gda_sharing shared;
+	/* Rings and records; the heap. */
+	enum gda_placement queue_place, heap_place;
+	/*
+	 * Not NULL: kernels run on a GPU, and what only they use (the device
+	 * handle's tables, with the counters that every post moves) lies in
+	 * its memory. Host threads must not use the device API then.
+	 */
+	const struct gda_gpu_memory *gpu;
 	/* All queue pairs of a PE ring one doorbell page. */
 	bool shared_uar;
 	enum gda_cq_mode cq_mode;
@@ -156,7 +190,7 @@ struct gda_config {
 	struct gda_mlx5_config mlx5;
 };
 
-enum { GDA_CONFIG_VERSION = 2 };
+enum { GDA_CONFIG_VERSION = 3 };
 
 /*
  * Fill config with the defaults, then with what the environment says:
@@ -164,7 +198,8 @@ enum { GDA_CONFIG_VERSION = 2 };
  *   PE count and number: GDA_NPES and GDA_PE, else those of Open MPI, PMIx,
  *   PMI, MVAPICH, Slurm (stack/host/launch.c lists them), else 1 and 0.
  *   GDA_ROOT=host:port GDA_JOB GDA_BACKEND=auto|mlx5|emu GDA_HEAP_BYTES=64M GDA_QPS_PER_PEER
- *   GDA_QP_DEPTH GDA_SHARED=0|1 GDA_SHARED_UAR GDA_CQ=collapsed|ring
+ *   GDA_QP_DEPTH GDA_SHARED=0|1|block GDA_SHARED_UAR GDA_CQ=collapsed|ring
+ *   GDA_QUEUE_PLACE=host|gpu GDA_HEAP_PLACE=host|gpu
  *   GDA_DOORBELL=classic|early|no-record|blueflame GDA_BATCH GDA_FETCH_SLOTS
  *   GDA_MAX_BUFFERS GDA_TIMEOUT_MS GDA_OP_TIMEOUT_MS GDA_LOG=stderr
  *   GDA_PERSONA GDA_FABRIC GDA_TRACE=globs GDA_LINK=ib|roce GDA_PROGRESS=both|hook|runner
@@ -183,7 +218,7 @@ void gda_log_stderr(void *arg, enum gda_log_level level, const char *text);
 /*
  * Collective. Open the device, meet the other PEs, build and connect all
  * queue pairs. config NULL: gda_config_load() alone. config is copied, the
- * strings and the group are borrowed until gda_finalize.
+ * strings, group and gpu are borrowed until gda_finalize.
  *
  * Blocks until every PE is there, at most timeout_ms. Returns 0 and *out, or
  * -EINVAL: config; -ENODEV: backend or device; -ETIMEDOUT: PEs are missing
@@ -241,6 +276,20 @@ int gda_buffer_unregister(struct gda *gda, void *addr);
  * What a kernel is given: see stack/gda_dev.h. Valid until gda_finalize.
  */
 const struct gda_dev *gda_device(const struct gda *gda);
+
+/* A piece of memory, of whole pages. */
+struct gda_piece {
+	void *addr;
+	size_t len;
+};
+
+/*
+ * The host memory that kernels reach through the device handle: heap, rings
+ * and records, the handle's tables, doorbell pages. Who runs kernels on a GPU
+ * maps each piece into it (gpu_map). Returns 0 and *piece, or -ENOENT: index, which
+ * counts from 0, is past the last.
+ */
+int gda_memory(const struct gda *gda, unsigned index, struct gda_piece *piece);
 
 /*
  * Collective. Return when every PE is here. It does not complete operations:

@@ -26,10 +26,11 @@
  *   GDA_DEV_ETIMEDOUT  gda_config.op_timeout_ms passed; the operation may
  *                      still happen
  *
- * Threads. With gda_config.shared any number may use a lane at a time. If it
- * is not set, one thread at a time may use a lane, and each concurrent thread
- * needs a lane of its own (gda_dev_lane).
- * Scope: thread. Memory: rings and heap in host memory.
+ * Threads. gda_config.shared says who may use a lane at the same time: one
+ * thread, the threads of one block, or all. Who has none to share needs one of
+ * its own: gda_dev_lane, gda_dev_lane_of_block, gda_dev_lane_of_warp.
+ * Scope: thread; for warps and blocks see stack/gda_dev_group.h.
+ * Memory: rings and heap in host memory.
  */
 #ifndef GDA_DEV_H
 #define GDA_DEV_H
@@ -72,7 +73,7 @@ GDA_DEV int gda_dev_quiet_qp(const struct gda_dev *dev, int pe, int lane)
 	qp = gda_dev_qp_of(dev, pe, lane);
 	if (gda_order_load_counter(&qp->error))
 		return GDA_DEV_EIO;
-	end = gda_order_load_counter(&qp->ready);
+	end = gda_dev_load(qp, &qp->ready);
 	rc = gda_dev_ring(dev, qp, end);
 	return rc ? rc : gda_dev_wait_done(dev, qp, end);
 }
@@ -122,7 +123,7 @@ GDA_DEV int gda_dev_flush(const struct gda_dev *dev)
 
 	for (; i < end; i++) {
 		qp = dev->qps + i;
-		rc = gda_dev_ring(dev, qp, gda_order_load_counter(&qp->ready));
+		rc = gda_dev_ring(dev, qp, gda_dev_load(qp, &qp->ready));
 		if (rc)
 			return rc;
 	}

@@ -21,6 +21,8 @@ static int help(FILE *out)
 		     "  env            the environment of such a program, for "
 		     "launchers\n"
 		     "  devices        the NICs of a fabric, and who has them\n"
+		     "  port           take the link of a NIC's port down, or "
+		     "up again\n"
 		     "  demo           two processes, two emulated ConnectX "
 		     "NICs: put, "
 		     "get, atomics,\n"
@@ -29,12 +31,13 @@ static int help(FILE *out)
 		     "one request\n"
 		     "  bench          latency, rate and bandwidth beside a "
 		     "yardstick "
-		     "of this machine\n"
+		     "of this machine;\n"
+		     "                 perftest's too, if that is installed\n"
 		     "    --json       the same as JSON\n"
 		     "    --quick      a tenth of the work\n"
 		     "\n"
-		     "belfry COMMAND --help tells the options of run, env and "
-		     "devices.\n");
+		     "belfry COMMAND --help tells the options of run, env, "
+		     "devices and port.\n");
 	return out == stderr ? 2 : 0;
 }
 
@@ -85,8 +88,8 @@ int main(int argc, char **argv)
 		int (*run)(int argc, char **argv);
 	} commands[] = {
 		{"run", belfry_run},	     {"env", belfry_env},
-		{"devices", belfry_devices}, {"demo", belfry_demo},
-		{"bench", belfry_bench},
+		{"devices", belfry_devices}, {"port", belfry_port},
+		{"demo", belfry_demo},	     {"bench", belfry_bench},
 	};
 	unsigned i;
 

@@ -18,6 +18,7 @@ int belfry_bench(int argc, char **argv);
 int belfry_run(int argc, char **argv);
 int belfry_env(int argc, char **argv);
 int belfry_devices(int argc, char **argv);
+int belfry_port(int argc, char **argv);
 
 /* Hex bytes with the name, value and meaning of each field (annotate.c). */
 void annotate_wqe(FILE *out, const uint8_t *wqe);
@@ -28,6 +29,11 @@ void annotate_cqe(FILE *out, const uint8_t *cqe);
 /* As gda_config_load, with "emu" as the default backend; and is it that? */
 int belfry_config_load(struct gda_config *config);
 bool belfry_on_emu(void);
+
+/* A NIC's GUID, and its GID as text: how `belfry devices` shows them. */
+enum { BELFRY_GID_BYTES = 40 };
+uint64_t belfry_guid(const uint8_t gid[16]);
+void belfry_gid_text(const uint8_t gid[16], char text[BELFRY_GID_BYTES]);
 
 /* A TCP port of the loopback that is free now, for a rendezvous. */
 int belfry_free_port(void);

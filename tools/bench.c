@@ -91,67 +91,107 @@ double bench_put(const struct gda_dev *dev, int pe,
 	       (double)(bench_now_ns() - start);
 }
 
-static double compared(const struct bench_row *row)
+static double ratio(const struct bench_row *row)
 {
-	return row->ratio ? row->value / row->yardstick_value : row->value;
+	return row->yardstick_value > 0 ? row->value / row->yardstick_value : 0;
 }
 
 static const char *verdict(const struct bench_row *row)
 {
-	double value = compared(row);
+	double value = row->ratio ? ratio(row) : row->value;
 
 	if (row->value <= 0)
 		return "not measured";
+	if (row->target <= 0)
+		return "no target";
 	if (row->at_most ? value <= row->target : value >= row->target)
 		return "met";
 	return "missed";
 }
 
+/* Four digits, but no exponent before a million. */
+static void print_number(double value)
+{
+	printf(value >= 1000 && value < 1e6 ? " %6.0f" : " %6.4g", value);
+}
+
+static void print_row(const struct bench_row *row)
+{
+	char target[32] = "";
+
+	printf("%-46s", row->name);
+	print_number(row->value);
+	printf(" %-5s %-26s", row->unit, row->yardstick ? row->yardstick : "-");
+	if (row->yardstick) {
+		print_number(row->yardstick_value);
+		printf(" %-5s", row->unit);
+	} else {
+		printf(" %12s", "");
+	}
+	if (ratio(row) > 0)
+		printf(" %6.2fx", ratio(row));
+	else
+		printf(" %7s", "");
+	if (row->target > 0)
+		snprintf(target, sizeof(target), "%s%.4g%s%s",
+			 row->at_most ? "<=" : ">=", row->target,
+			 row->ratio ? "" : " ", row->ratio ? "x" : row->unit);
+	printf(" %-9s %s%s%s\n", target, verdict(row), row->note ? ": " : "",
+	       row->note ? row->note : "");
+}
+
 static void print_text(const struct bench *bench)
 {
-	const struct bench_row *row;
 	unsigned i;
 
-	printf("%-44s %10s  %-30s %10s %7s %8s\n", "what", "measured",
+	printf("%-46s %-12s %-26s %-12s %7s %s\n", "what", "measured",
 	       "yardstick", "measured", "ratio", "target");
-	for (i = 0; i < bench->count; i++) {
-		row = &bench->rows[i];
-		printf("%-44s %6.4g %-4s", row->name, row->value, row->unit);
-		if (row->yardstick)
-			printf(" %-30s %6.4g %-4s", row->yardstick,
-			       row->yardstick_value, row->unit);
-		else
-			printf(" %-30s %10s ", "-", "");
-		if (row->ratio)
-			printf(" %6.2fx", compared(row));
-		else
-			printf(" %7s", "");
-		printf(" %s%-6.4g %s\n",
-		       row->at_most ? "<=" : ">=", row->target, verdict(row));
+	for (i = 0; i < bench->count; i++)
+		print_row(&bench->rows[i]);
+}
+
+/* Other people's words may hold anything. */
+static void print_json_string(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		putchar(*text >= ' ' && *text <= '~' ? *text : '?');
 	}
+	putchar('"');
+}
+
+static void print_json_row(const struct bench_row *row)
+{
+	printf("  {\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.6g, ",
+	       row->name, row->unit, row->value);
+	if (row->yardstick)
+		printf("\"yardstick\": \"%s\", \"yardstick_value\": %.6g, "
+		       "\"ratio\": %.4g, ",
+		       row->yardstick, row->yardstick_value, ratio(row));
+	printf("\"target\": ");
+	if (row->target > 0)
+		printf("%.6g", row->target);
+	else
+		printf("null");
+	printf(", \"at_most\": %s, \"verdict\": \"%s\"",
+	       row->at_most ? "true" : "false", verdict(row));
+	if (row->note) {
+		printf(", \"note\": ");
+		print_json_string(row->note);
+	}
+	putchar('}');
 }
 
 static void print_json(const struct bench *bench)
 {
-	const struct bench_row *row;
 	unsigned i;
 
 	printf("{\"cpus\": %ld, \"rows\": [\n", sysconf(_SC_NPROCESSORS_ONLN));
 	for (i = 0; i < bench->count; i++) {
-		row = &bench->rows[i];
-		printf("  {\"name\": \"%s\", \"unit\": \"%s\", \"value\": "
-		       "%.6g, ",
-		       row->name, row->unit, row->value);
-		if (row->yardstick)
-			printf("\"yardstick\": \"%s\", "
-			       "\"yardstick_value\": %.6g, ",
-			       row->yardstick, row->yardstick_value);
-		if (row->ratio)
-			printf("\"ratio\": %.4g, ", compared(row));
-		printf("\"target\": %.6g, \"at_most\": %s, \"verdict\": "
-		       "\"%s\"}%s\n",
-		       row->target, row->at_most ? "true" : "false",
-		       verdict(row), i + 1 < bench->count ? "," : "");
+		print_json_row(&bench->rows[i]);
+		puts(i + 1 < bench->count ? "," : "");
 	}
 	printf("]}\n");
 }
@@ -179,6 +219,7 @@ int belfry_bench(int argc, char **argv)
 	bench_rate(&bench);
 	bench_loop(&bench);
 	bench_shm(&bench);
+	bench_perftest(&bench);
 	bench_idle(&bench);
 	fputc('\n', stderr);
 	if (json)

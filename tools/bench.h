@@ -19,9 +19,10 @@ struct bench_row {
 	double value;
 	const char *yardstick;	/* NULL: the target is absolute */
 	double yardstick_value; /* in the same unit */
-	double target;
-	bool at_most; /* the target is an upper bound */
-	bool ratio;   /* value / yardstick is compared */
+	double target;		/* 0: none */
+	bool at_most;		/* the target is an upper bound */
+	bool ratio;		/* value / yardstick is compared */
+	const char *note;	/* what else was measured, or why nothing */
 };
 
 /* How much work: 1 is the full run. */
@@ -54,10 +55,11 @@ double bench_memcpy(const struct bench_copy *copy);
 double bench_put(const struct gda_dev *dev, int pe,
 		 const struct bench_copy *copy);
 
-void bench_latency(struct bench *bench); /* row 1 */
-void bench_rate(struct bench *bench);	 /* row 2 */
-void bench_loop(struct bench *bench);	 /* row 3 */
-void bench_shm(struct bench *bench);	 /* row 4 */
-void bench_idle(struct bench *bench);	 /* rows 6 and 7 */
+void bench_latency(struct bench *bench);  /* row 1 */
+void bench_rate(struct bench *bench);	  /* row 2 */
+void bench_loop(struct bench *bench);	  /* row 3 */
+void bench_shm(struct bench *bench);	  /* row 4 */
+void bench_perftest(struct bench *bench); /* rows 4 and 5, with verbs */
+void bench_idle(struct bench *bench);	  /* rows 6 and 7 */
 
 #endif

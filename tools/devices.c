@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `belfry devices`: the NICs of a fabric, and whose they are.
+ * `belfry devices`: the NICs of a fabric, whose they are, and how they are.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +28,22 @@ static int devices_help(FILE *out)
 		     "  --fabric DIR  which one [the user's own]\n"
 		     "  --json        as JSON\n");
 	return out == stderr ? EXIT_OWN_FAILURE : 0;
+}
+
+uint64_t belfry_guid(const uint8_t gid[16])
+{
+	uint64_t guid = 0;
+
+	for (unsigned i = 8; i < 16; i++)
+		guid = guid << 8 | gid[i];
+	return guid;
+}
+
+void belfry_gid_text(const uint8_t gid[16], char text[BELFRY_GID_BYTES])
+{
+	for (unsigned i = 0; i < 16; i++)
+		snprintf(text + i / 2 * 5 + i % 2 * 2, 4,
+			 i % 2 && i < 15 ? "%02x:" : "%02x", gid[i]);
 }
 
 /* The name of a process; "?" if it has ended meanwhile. */
@@ -63,32 +79,29 @@ static void print_json_string(const char *text)
 static void seen(void *arg, const struct wire_shm_entry *entry)
 {
 	struct listing *listing = arg;
-	const uint8_t *gid = entry->gid;
 	const char *link = entry->link == NIC_LINK_ROCE ? "roce" : "ib";
-	char program[32], text[40];
-	uint64_t guid = 0;
+	const char *port = entry->active ? "up" : "down";
+	char program[32], text[BELFRY_GID_BYTES];
+	uint64_t guid = belfry_guid(entry->gid);
 
 	program_of(entry->pid, program);
-	for (unsigned i = 0; i < 16; i++) {
-		guid = guid << 8 | gid[i];
-		snprintf(text + i / 2 * 5 + i % 2 * 2, 4,
-			 i % 2 && i < 15 ? "%02x:" : "%02x", gid[i]);
-	}
+	belfry_gid_text(entry->gid, text);
 	if (listing->json) {
 		printf("%s\n  {\"guid\": \"%016" PRIx64 "\", \"gid\": \"%s\", "
-		       "\"lid\": %u, \"link\": \"%s\", \"pid\": %d, "
-		       "\"program\": ",
+		       "\"lid\": %u, \"link\": \"%s\", \"port\": \"%s\", "
+		       "\"pid\": %d, \"program\": ",
 		       listing->count ? "," : "", guid, text, entry->lid, link,
-		       entry->pid);
+		       port, entry->pid);
 		print_json_string(program);
 		printf(", \"qps\": %u}", entry->qps);
 	} else {
 		if (!listing->count)
-			printf("%-16s  %-39s  %5s  %-4s  %5s  %8s  %s\n",
-			       "guid", "gid", "lid", "link", "QPs", "pid",
-			       "program");
-		printf("%016" PRIx64 "  %s  %5u  %-4s  %5u  %8d  %s\n", guid,
-		       text, entry->lid, link, entry->qps, entry->pid, program);
+			printf("%-16s  %-39s  %5s  %-4s  %-4s  %5s  %8s  %s\n",
+			       "guid", "gid", "lid", "link", "port", "QPs",
+			       "pid", "program");
+		printf("%016" PRIx64 "  %s  %5u  %-4s  %-4s  %5u  %8d  %s\n",
+		       guid, text, entry->lid, link, port, entry->qps,
+		       entry->pid, program);
 	}
 	listing->count++;
 }

@@ -62,11 +62,36 @@ static void on_log(void *arg, enum nic_log_level level, const char *text)
 	uv_say(level, "mlx5_%u: %s", device->index, text);
 }
 
+/* What the state of the port is called. */
+static void set_port_state(struct uv_device_info *info, bool active)
+{
+	info->port.active = active;
+	info->state = active ? UV_PORT_ACTIVE : UV_PORT_DOWN;
+	info->phys_state = UV_LINK_UP;
+	if (!active)
+		info->phys_state =
+			info->link == NIC_LINK_ROCE ? UV_DISABLED : UV_POLLING;
+}
+
+/* Without a call to the NIC, which has called. */
+static void show_port(const struct uv_device *device, bool active)
+{
+	struct uv_device_info info = device->info;
+
+	set_port_state(&info, active);
+	uv_enter();
+	uv_sysfs_show_port(&info);
+	uv_leave();
+}
+
 static void on_event(void *arg, const struct nic_event *event)
 {
 	void (*handler)(struct uv_device *, const struct nic_event *) =
 		__atomic_load_n(&event_handler, __ATOMIC_ACQUIRE);
 
+	if (event->type == NIC_EVENT_PORT_DOWN ||
+	    event->type == NIC_EVENT_PORT_ACTIVE)
+		show_port(arg, event->type == NIC_EVENT_PORT_ACTIVE);
 	if (handler)
 		handler(arg, event);
 }
@@ -264,9 +289,14 @@ struct uv_device *uv_device_made(unsigned index)
 	return __atomic_load_n(&devices[index], __ATOMIC_ACQUIRE);
 }
 
+/* Addresses stay what they were when the NIC was made; the link does not. */
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info)
 {
+	struct nic_port port;
+
+	nic_query_port(device->nic, &port);
 	*info = device->info;
+	set_port_state(info, port.active);
 }
 
 struct nic *uv_device_nic(struct uv_device *device)
@@ -315,11 +345,16 @@ __attribute__((constructor)) static void begin(void)
 	uv_former_image_gone();
 }
 
-static void leave(struct uv_device *device)
+void uv_settle(struct nic *nic)
 {
 	for (unsigned i = 0; i < LAST_STEPS; i++)
-		if (nic_step(device->nic, nic_runner_now_ns()) == NIC_STEP_IDLE)
+		if (nic_step(nic, nic_runner_now_ns()) == NIC_STEP_IDLE)
 			break;
+}
+
+static void leave(struct uv_device *device)
+{
+	uv_settle(device->nic);
 	nic_detach_wire(device->nic);
 }
 

@@ -7,7 +7,8 @@
  * not tell what was read; what is left in it when the object goes does.
  *
  * Source of truth: Linux drivers/infiniband/core/uverbs_main.c
- * (ib_uverbs_event_read), uverbs_std_types_cq.c, mlx5 devx.c.
+ * (ib_uverbs_event_read, ib_uverbs_event_handler), uverbs_std_types_cq.c, mlx5
+ * devx.c.
  * Thread: any; one leaf lock, under which the NIC is not called.
  */
 #include "emu/uverbs/event.h"
@@ -24,6 +25,9 @@
 #include <rdma/ib_user_verbs.h>
 
 #include "emu/uverbs/call.h"
+
+/* Of enum ib_event_type, which no header of the library has. */
+enum { IB_EVENT_PORT_ACTIVE = 9, IB_EVENT_PORT_ERR = 10 };
 
 enum {
 	PIPE_BYTES = 1 << 20, /* 65,536 events that nobody reads */
@@ -229,6 +233,22 @@ int uv_channel_send(struct uv_channel *channel, const void *data, size_t bytes)
 	return ret;
 }
 
+/* Is what the channel holds there about the object, and not about a port? */
+static bool is_about(const struct uv_channel *channel, const uint8_t *at,
+		     uint64_t element)
+{
+	struct ib_uverbs_async_event_desc async;
+	uint64_t name;
+
+	/* Both descriptions begin with the object's name. */
+	memcpy(&name, at, sizeof(name));
+	if (name != element || channel->type == UVERBS_OBJECT_COMP_CHANNEL)
+		return name == element;
+	memcpy(&async, at, sizeof(async));
+	return async.event_type != IB_EVENT_PORT_ACTIVE &&
+	       async.event_type != IB_EVENT_PORT_ERR;
+}
+
 /*
  * Take the events about element out of what the program has not read. The
  * rest goes back in its order. Requires: locked. Returns how many went.
@@ -242,15 +262,12 @@ static uint32_t purge(struct uv_channel *channel, uint64_t element)
 	uint32_t gone = 0;
 	size_t at, kept = 0;
 	ssize_t n = 0;
-	uint64_t name;
 
 	if (!buffer)
 		return 0;
 	n = read(channel->drain_fd, buffer, PIPE_BYTES);
-	/* Both descriptions begin with the object's name. */
 	for (at = 0; n > 0 && at + size <= (size_t)n; at += size) {
-		memcpy(&name, buffer + at, sizeof(name));
-		if (name == element) {
+		if (is_about(channel, buffer + at, element)) {
 			gone++;
 			continue;
 		}
@@ -327,6 +344,8 @@ static const struct {
 	[NIC_EVENT_COMM_EST] = {UV_SOURCE_QP, 4 + 1},
 	[NIC_EVENT_LAST_WQE] = {UV_SOURCE_QP, 16 + 1},
 	[NIC_EVENT_SRQ_LIMIT] = {UV_SOURCE_SRQ, 15 + 1},
+	[NIC_EVENT_PORT_DOWN] = {UV_SOURCE_PORT, IB_EVENT_PORT_ERR + 1},
+	[NIC_EVENT_PORT_ACTIVE] = {UV_SOURCE_PORT, IB_EVENT_PORT_ACTIVE + 1},
 };
 
 static void tell(struct uv_event_source *source, const struct nic_event *event)
@@ -350,20 +369,45 @@ static void tell(struct uv_event_source *source, const struct nic_event *event)
 		source->async_sent++;
 }
 
-void uv_event_dispatch(struct uv_device *device, const struct nic_event *event)
+/* Requires: locked. */
+static void tell_source(const struct nic *nic, enum uv_source_kind kind,
+			const struct nic_event *event)
 {
-	const struct nic *nic = uv_device_nic(device);
-	enum uv_source_kind kind =
-		(enum uv_source_kind)translation[event->type].kind;
-	struct uv_event_source *source;
+	struct uv_event_source *source = *bucket(nic, kind, event->number);
 
-	pthread_mutex_lock(&lock);
-	source = *bucket(nic, kind, event->number);
 	while (source && (source->nic != nic || source->kind != kind ||
 			  source->number != event->number))
 		source = source->next;
 	if (source)
 		tell(source, event);
+}
+
+/* Every asynchronous channel of every context. Requires: locked. */
+static void tell_all(const struct nic *nic, const struct nic_event *event)
+{
+	struct ib_uverbs_async_event_desc async = {
+		.element = event->number,
+		.event_type = translation[event->type].event - 1u,
+	};
+	struct uv_channel *channel;
+
+	for (channel = channels; channel; channel = channel->next)
+		if (channel->type == UVERBS_OBJECT_ASYNC_EVENT &&
+		    channel->context && channel->context->nic == nic)
+			send_locked(channel, &async, sizeof(async));
+}
+
+void uv_event_dispatch(struct uv_device *device, const struct nic_event *event)
+{
+	const struct nic *nic = uv_device_nic(device);
+	enum uv_source_kind kind =
+		(enum uv_source_kind)translation[event->type].kind;
+
+	pthread_mutex_lock(&lock);
+	if (kind == UV_SOURCE_PORT)
+		tell_all(nic, event);
+	else
+		tell_source(nic, kind, event);
 	pthread_mutex_unlock(&lock);
 	uv_subscription_dispatch(nic, kind, event);
 }

@@ -6,7 +6,8 @@
  * asynchronous events have a fixed size and travel through a pipe; DEVX
  * events and answers vary in size and travel as datagrams.
  *
- * A source is an object that the NIC names in its events, by kind and number.
+ * A source is an object that the NIC names in its events, by kind and number;
+ * or its port, of which every context hears, and which counts nothing.
  * Events come from any thread, with the NIC's lock held: what is done about
  * them here must not call the NIC.
  */
@@ -23,7 +24,12 @@ struct uv_channel;
 struct uv_context;
 struct uv_device;
 
-enum uv_source_kind { UV_SOURCE_CQ, UV_SOURCE_QP, UV_SOURCE_SRQ };
+enum uv_source_kind {
+	UV_SOURCE_CQ,
+	UV_SOURCE_QP,
+	UV_SOURCE_SRQ,
+	UV_SOURCE_PORT, /* no object: every context of the NIC hears of it */
+};
 
 struct uv_event_source {
 	struct uv_event_source *next;

@@ -20,9 +20,7 @@
 enum {
 	GIDS = 8, /* room in the table; index 0 is in use */
 	PKEYS = 1,
-	PORT_ACTIVE = 4, /* enum ibv_port_state */
 	WIDTH_4X = 2,
-	LINK_UP = 5,
 	LINK_LAYER_IB = 1,
 	LINK_LAYER_ETHERNET = 2,
 	SM_LID = 1,
@@ -201,13 +199,13 @@ static void fill_port(struct uv_context *context,
 	resp->pkey_tbl_len = PKEYS;
 	resp->lid = roce ? 0 : info.port.lid;
 	resp->sm_lid = roce ? 0 : SM_LID;
-	resp->state = info.port.active ? PORT_ACTIVE : 1;
+	resp->state = (uint8_t)info.state;
 	resp->max_mtu = resp->active_mtu = info.port.mtu;
 	resp->max_vl_num = 4;
 	resp->subnet_timeout = roce ? 0 : 18;
 	resp->active_width = WIDTH_4X;
 	resp->active_speed = active_speed(&info);
-	resp->phys_state = LINK_UP;
+	resp->phys_state = (uint8_t)info.phys_state;
 	resp->link_layer = roce ? LINK_LAYER_ETHERNET : LINK_LAYER_IB;
 	resp->flags = roce ? 1 /* GRH required */ : 0;
 }

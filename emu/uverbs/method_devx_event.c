@@ -4,7 +4,8 @@
  *
  * Source of truth: Linux drivers/infiniband/hw/mlx5/devx.c
  * (DEVX_SUBSCRIBE_EVENT, ASYNC_EVENT_FD_ALLOC, ASYNC_CMD_FD_ALLOC).
- * Not modelled: events of no object are accepted, and never come.
+ * Not modelled: of the events of no object only that of the port comes; the
+ * others are accepted.
  * Thread: under the context's lock.
  */
 #include <errno.h>
@@ -114,7 +115,8 @@ static int find_source(struct uv_call *call, struct uv_subscribe *s)
 	struct uv_devx_id id;
 
 	s->nic = call->context->nic;
-	s->number = UINT32_MAX;
+	s->kind = UV_SOURCE_PORT;
+	s->number = 1; /* the only port */
 	if (!object)
 		return 0;
 	if (!uv_devx_identify(object, &id) || !source_kind(id.kind, &s->kind))

@@ -48,8 +48,10 @@ static void drop_memory(struct uv_qp *qp)
 static int destroy_qp(struct uv_object *object)
 {
 	struct uv_qp *qp = (struct uv_qp *)object;
-	int ret = uv_box_number(object->context, HW_CMD_DESTROY_QP, qp->qpn);
+	int ret;
 
+	uv_settle(object->context->nic); /* a NIC has acknowledged all of it */
+	ret = uv_box_number(object->context, HW_CMD_DESTROY_QP, qp->qpn);
 	if (ret)
 		return ret;
 	uv_source_remove(&qp->source);

@@ -265,6 +265,22 @@ static int change(struct uv_call *call, struct uv_qp *qp,
 	return ret;
 }
 
+/* One half of an XRC connection ignores what is the other half's to know. */
+static uint32_t attrs_of_type(uint8_t type, uint32_t attr_mask)
+{
+	switch (type) {
+	case IB_UVERBS_QPT_XRC_INI:
+		return attr_mask & ~(uint32_t)(UV_QP_MAX_DEST_RD_ATOMIC |
+					       UV_QP_MIN_RNR_TIMER);
+	case IB_UVERBS_QPT_XRC_TGT:
+		return attr_mask &
+		       ~(uint32_t)(UV_QP_MAX_QP_RD_ATOMIC | UV_QP_RETRY_CNT |
+				   UV_QP_RNR_RETRY);
+	default:
+		return attr_mask;
+	}
+}
+
 static int modify(struct uv_call *call, struct ib_uverbs_modify_qp *m)
 {
 	struct uv_qp *qp;
@@ -272,7 +288,10 @@ static int modify(struct uv_call *call, struct ib_uverbs_modify_qp *m)
 
 	qp = uv_object_find(call->context, UVERBS_OBJECT_QP, m->qp_handle,
 			    &error);
-	return qp ? change(call, qp, m) : -EINVAL;
+	if (!qp)
+		return -EINVAL;
+	m->attr_mask = attrs_of_type(qp->type, m->attr_mask);
+	return change(call, qp, m);
 }
 
 static int modify_qp(struct uv_call *call)

@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
+#include "emu/uverbs/call.h"
 #include "emu/uverbs/fd.h"
 #include "emu/uverbs/path.h"
 #include "emu/uverbs/real.h"
@@ -39,15 +41,40 @@ static int open_device(unsigned index, int flags)
 	return fd;
 }
 
+/* Its users say only that they could not open something. */
+static int missing(const char *name)
+{
+	static const struct {
+		const char *file, *what;
+	} services[] = {
+		{"/dev/infiniband/rdma_cm",
+		 "/dev/infiniband/rdma_cm (librdmacm)"},
+		{"/dev/infiniband/umad", "/dev/infiniband/umad* (libibumad)"},
+		{"/dev/infiniband/issm", "/dev/infiniband/issm* (subnet "
+					 "managers)"},
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (strstr(name, services[i].file))
+			uv_unsupported(services[i].what);
+	errno = ENOENT;
+	return -1;
+}
+
 static int open_at(int dir, const char *name, int flags, mode_t mode)
 {
 	struct uv_path path;
+	int fd;
 
 	if (!uv_path_find_at(dir, name, &path))
 		return -1;
 	if (path.device >= 0 && !(flags & O_PATH))
 		return open_device((unsigned)path.device, flags);
-	return uv_fd_opened(UV_CALL(openat, dir, path.name, flags, mode));
+	fd = UV_CALL(openat, dir, path.name, flags, mode);
+	if (fd < 0 && errno == ENOENT && path.name == path.buf)
+		return missing(path.name);
+	return uv_fd_opened(fd);
 }
 
 UV_EXPORT int open(const char *name, int flags, ...)

@@ -19,12 +19,16 @@
 enum {
 	EQE_BYTES = 64,
 	EQE_TYPE = 1,	  /* one byte */
+	EQE_SUB_TYPE = 3, /* one byte */
 	EQE_DATA = 0x20,  /* 28 bytes, by type */
 	EQE_QP_TYPE = 20, /* in the data of queue events: 0 QP, 1 SRQ */
 	EQE_QP_NUMBER = 24,
 	EQE_COMP_CQN = 24, /* completion: after six reserved words */
 	EQE_CQ_ERROR_CQN = 0,
 	EQE_CQ_ERROR_SYNDROME = 11,
+	EQE_PORT = 8, /* its upper four bits */
+	PORT_SUB_TYPE_DOWN = 1,
+	PORT_SUB_TYPE_ACTIVE = 4,
 };
 
 struct subscription {
@@ -106,6 +110,7 @@ static const uint8_t eqe_types[] = {
 	[NIC_EVENT_CQ_ERROR] = 0x04,	  [NIC_EVENT_QP_FATAL] = 0x05,
 	[NIC_EVENT_QP_REQ_ERR] = 0x10,	  [NIC_EVENT_QP_ACCESS_ERR] = 0x11,
 	[NIC_EVENT_LAST_WQE] = 0x13,	  [NIC_EVENT_SRQ_LIMIT] = 0x14,
+	[NIC_EVENT_PORT_DOWN] = 0x09,	  [NIC_EVENT_PORT_ACTIVE] = 0x09,
 };
 
 static void make_eqe(const struct nic_event *event, uint8_t eqe[EQE_BYTES])
@@ -122,6 +127,13 @@ static void make_eqe(const struct nic_event *event, uint8_t eqe[EQE_BYTES])
 	case NIC_EVENT_CQ_ERROR:
 		memcpy(data + EQE_CQ_ERROR_CQN, &number, sizeof(number));
 		data[EQE_CQ_ERROR_SYNDROME] = 1; /* overrun */
+		break;
+	case NIC_EVENT_PORT_DOWN:
+	case NIC_EVENT_PORT_ACTIVE:
+		eqe[EQE_SUB_TYPE] = event->type == NIC_EVENT_PORT_DOWN
+					    ? PORT_SUB_TYPE_DOWN
+					    : PORT_SUB_TYPE_ACTIVE;
+		data[EQE_PORT] = (uint8_t)(event->number << 4);
 		break;
 	default:
 		data[EQE_QP_TYPE] = event->type == NIC_EVENT_SRQ_LIMIT;

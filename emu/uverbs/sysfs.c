@@ -27,6 +27,7 @@
 #include "emu/wire_shm_nic.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t port_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
 static char root[PATH_MAX];
 static char *made; /* root, or NULL */
 static int failed; /* errno, not tried again */
@@ -103,6 +104,42 @@ void uv_sysfs_remove(void)
 		remove_at(AT_FDCWD, name, DEPTH);
 }
 
+/* ------------------------------------------------------------------ port */
+
+/* Not the tree's lock: who holds it asks the NIC, whose lock may be held here. */
+void uv_sysfs_show_port(const struct uv_device_info *info)
+{
+	const char *name = uv_sysfs_made();
+	char path[PATH_MAX + 64];
+	int fd;
+
+	if (!name)
+		return;
+	snprintf(path, sizeof(path), "%s/sys/class/infiniband/%s/ports/1", name,
+		 info->name);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	pthread_mutex_lock(&port_lock);
+	uv_sysfs_write_port_state(fd, info);
+	pthread_mutex_unlock(&port_lock);
+	close(fd);
+}
+
+/* It may have changed while the tree was made. */
+static void show_ports(void)
+{
+	struct uv_device_info info;
+
+	for (unsigned i = 0; i < uv_config()->nics; i++) {
+		if (!uv_device_made(i))
+			continue;
+		uv_device_describe(uv_device_made(i), &info);
+		if (info.state != UV_PORT_ACTIVE)
+			uv_sysfs_show_port(&info);
+	}
+}
+
 /* ------------------------------------------------------------------ make */
 
 /* Requires: fabric is open. Returns 0 or -errno. */
@@ -169,6 +206,8 @@ const char *uv_sysfs_root(void)
 		/* Release: who sees the name finds the files. */
 		if (!failed)
 			__atomic_store_n(&made, root, __ATOMIC_RELEASE);
+		if (!failed)
+			show_ports();
 	}
 	name = made;
 	errno = failed;
@@ -187,6 +226,7 @@ void uv_sysfs_before_fork(void)
 void uv_sysfs_after_fork(bool child)
 {
 	if (child) {
+		pthread_mutex_init(&port_lock, NULL);
 		made = NULL;
 		failed = 0;
 	}

@@ -18,7 +18,15 @@ void uv_sysfs_remove(void);
 void uv_sysfs_before_fork(void);
 void uv_sysfs_after_fork(bool child);
 
+/*
+ * The state of the device's port has changed. Any thread, also with the NIC's
+ * lock held; nothing happens if there is no tree.
+ */
+void uv_sysfs_show_port(const struct uv_device_info *info);
+
 /* sysfs_tree.c: write the files of all devices. Returns 0 or -errno. */
 int uv_sysfs_write(int root_fd);
+/* Write those of the port anew; fd is the port's directory. */
+void uv_sysfs_write_port_state(int fd, const struct uv_device_info *info);
 
 #endif

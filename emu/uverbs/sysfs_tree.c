@@ -221,13 +221,41 @@ static const char *rate(void)
 	}
 }
 
+/* A file that is there already is replaced: who has it open reads the old. */
+static void write_port_state(struct tree *port,
+			     const struct uv_device_info *info)
+{
+	static const char *const phys_states[] = {
+		[UV_POLLING] = "Polling",
+		[UV_DISABLED] = "Disabled",
+		[UV_LINK_UP] = "LinkUp",
+	};
+
+	file(port, ".state", "%u: %s", info->state,
+	     info->state == UV_PORT_ACTIVE ? "ACTIVE" : "DOWN");
+	check(port, renameat(port->fd, ".state", port->fd, "state"));
+	file(port, ".state", "%u: %s", info->phys_state,
+	     phys_states[info->phys_state]);
+	check(port, renameat(port->fd, ".state", port->fd, "phys_state"));
+}
+
+void uv_sysfs_write_port_state(int fd, const struct uv_device_info *info)
+{
+	struct tree port = {.root = fd, .fd = fd};
+
+	write_port_state(&port, info);
+	if (port.status)
+		uv_say(NIC_LOG_ERROR,
+		       "%s: no state of its port in the tree: %s", info->name,
+		       strerror(-port.status));
+}
+
 static void write_port(struct tree *device, const struct uv_device_info *info)
 {
 	struct tree port = enter(device, "ports/1"), pkeys;
 	bool ib = info->link == NIC_LINK_IB;
 
-	file(&port, "state", "4: ACTIVE");
-	file(&port, "phys_state", "5: LinkUp");
+	write_port_state(&port, info);
 	file(&port, "lid", "0x%x", ib ? info->port.lid : 0);
 	same(&port, "zero", "lid_mask_count");
 	file(&port, "sm_lid", "0x%x", ib);

@@ -65,6 +65,15 @@ void uv_say(enum nic_log_level level, const char *fmt, ...)
 
 struct uv_device;
 
+enum uv_port_state {
+	UV_PORT_DOWN = 1,
+	UV_PORT_ACTIVE = 4
+}; /* ibv_port_state */
+
+/* IBTA vol. 1, 14.2.5.6 (PortInfo); a network interface that is down has the
+ * second of them, whatever its cable says. */
+enum uv_phys_state { UV_POLLING = 2, UV_DISABLED = 3, UV_LINK_UP = 5 };
+
 /* A NIC as sysfs shows it. */
 struct uv_device_info {
 	char name[16];	    /* mlx5_0 */
@@ -73,6 +82,8 @@ struct uv_device_info {
 	char firmware[16];  /* as the commands say it */
 	enum nic_link link;
 	struct nic_port port;
+	enum uv_port_state state;
+	enum uv_phys_state phys_state;
 };
 
 /*
@@ -85,6 +96,9 @@ struct uv_device *uv_device_get(unsigned index);
 struct uv_device *uv_device_made(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
+
+/* Serve what has arrived, before something that it is for goes. */
+void uv_settle(struct nic *nic);
 
 /* Who gets the events of all NICs: called with that NIC's lock held. */
 void uv_device_set_event(void (*handler)(struct uv_device *,

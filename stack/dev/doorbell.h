@@ -27,6 +27,39 @@ GDA_DEV uint64_t gda_dev_doorbell_value(const struct gda_dev_qp *qp,
 	return value;
 }
 
+/* Where the rings and the data lie decides how far the order must reach. */
+GDA_DEV void gda_dev_store_record(struct gda_dev_qp *qp, uint64_t index)
+{
+	be32 value = hw_dbrec_encode((uint32_t)index);
+
+	if (qp->in_gpu)
+		gda_order_wqe_before_record_gpu(qp->record, value);
+	else
+		gda_order_wqe_before_record(qp->record, value);
+}
+
+GDA_DEV void gda_dev_store_register(struct gda_dev_qp *qp, void *reg,
+				    uint64_t index)
+{
+	uint64_t value = gda_dev_doorbell_value(qp, index);
+
+	if (qp->in_gpu)
+		gda_order_record_before_register_gpu(reg, value);
+	else
+		gda_order_record_before_register(reg, value);
+}
+
+/* Before the record is written, or without one. */
+GDA_DEV void gda_dev_store_register_early(struct gda_dev_qp *qp, uint64_t index)
+{
+	uint64_t value = gda_dev_doorbell_value(qp, index);
+
+	if (qp->in_gpu)
+		gda_order_wqe_before_register_gpu(qp->reg, value);
+	else
+		gda_order_wqe_before_register(qp->reg, value);
+}
+
 /* The halves take turns, so that a write-combining buffer can drain. */
 GDA_DEV void gda_dev_ring_blueflame(struct gda_dev_qp *qp, uint64_t from,
 				    uint64_t index)
@@ -37,8 +70,7 @@ GDA_DEV void gda_dev_ring_blueflame(struct gda_dev_qp *qp, uint64_t from,
 	qp->bf_half ^= 1;
 	gda_order_before_combining();
 	if (index - from != 1) {
-		gda_order_record_before_register(
-			half, gda_dev_doorbell_value(qp, index));
+		gda_dev_store_register(qp, half, index);
 	} else {
 		memcpy(block, qp->sq + (from & (qp->depth - 1)) * HW_WQE_BB,
 		       sizeof(block));
@@ -51,49 +83,39 @@ GDA_DEV void gda_dev_ring_blueflame(struct gda_dev_qp *qp, uint64_t from,
 GDA_DEV void gda_dev_ring_now(struct gda_dev_qp *qp, uint64_t from,
 			      uint64_t index)
 {
-	uint64_t value = gda_dev_doorbell_value(qp, index);
-
 	if (qp->doorbell == GDA_DOORBELL_EARLY ||
 	    qp->doorbell == GDA_DOORBELL_NO_RECORD)
-		gda_order_wqe_before_register(qp->reg, value);
+		gda_dev_store_register_early(qp, index);
 	if (qp->doorbell == GDA_DOORBELL_NO_RECORD)
 		return;
-	gda_order_wqe_before_record(qp->record,
-				    hw_dbrec_encode((uint32_t)index));
+	gda_dev_store_record(qp, index);
 	if (qp->doorbell == GDA_DOORBELL_BLUEFLAME)
 		gda_dev_ring_blueflame(qp, from, index);
 	else
-		gda_order_record_before_register(qp->reg, value);
+		gda_dev_store_register(qp, qp->reg, index);
 }
 
 /* As far as WQEs are written. Requires: the caller owns the doorbell. */
 GDA_DEV void gda_dev_ring_ready(struct gda_dev_qp *qp)
 {
-	uint64_t ready = gda_order_load_counter(&qp->ready);
-	uint64_t from = gda_order_load_counter(&qp->posted);
+	uint64_t ready = gda_dev_load(qp, &qp->ready);
+	uint64_t from = gda_dev_load(qp, &qp->posted);
 
 	if (ready == from)
 		return;
 	/* Before the register: a poller may see the CQE at once. */
-	gda_order_store_counter(&qp->posted, ready);
+	gda_dev_store(qp, &qp->posted, ready);
 	gda_dev_ring_now(qp, from, ready);
 }
 
-/*
- * See to it that all blocks before index, which are ready, are announced: by
- * this thread, or by another that is at it.
- */
-GDA_DEV int gda_dev_ring(const struct gda_dev *dev, struct gda_dev_qp *qp,
-			 uint64_t index)
+/* Until somebody has: this thread, or another that is at it. */
+GDA_DEV_SLOW int gda_dev_ring_shared(const struct gda_dev *dev,
+				     struct gda_dev_qp *qp, uint64_t index)
 {
 	struct gda_dev_wait wait = {0, 0};
 	int rc;
 
-	if (!qp->shared) {
-		gda_dev_ring_ready(qp);
-		return 0;
-	}
-	while (gda_order_load_counter(&qp->posted) < index) {
+	while (gda_dev_load(qp, &qp->posted) < index) {
 		if (gda_order_try_take(&qp->bell_taken)) {
 			gda_dev_ring_ready(qp);
 			gda_order_give_back(&qp->bell_taken);
@@ -103,6 +125,16 @@ GDA_DEV int gda_dev_ring(const struct gda_dev *dev, struct gda_dev_qp *qp,
 		if (rc)
 			return rc;
 	}
+	return 0;
+}
+
+/* See to it that all blocks before index, which are ready, are announced. */
+GDA_DEV int gda_dev_ring(const struct gda_dev *dev, struct gda_dev_qp *qp,
+			 uint64_t index)
+{
+	if (qp->shared)
+		return gda_dev_ring_shared(dev, qp, index);
+	gda_dev_ring_ready(qp);
 	return 0;
 }
 
@@ -116,9 +148,9 @@ GDA_DEV void gda_dev_mark_ready(const struct gda_dev *dev,
 				uint64_t end)
 {
 	if (qp->shared)
-		while (gda_order_load_counter(&qp->ready) != base)
+		while (gda_dev_load(qp, &qp->ready) != base)
 			gda_dev_pause(dev);
-	gda_order_store_counter(&qp->ready, end);
+	gda_dev_store(qp, &qp->ready, end);
 }
 
 /* Does the range cross a multiple of the batch? */

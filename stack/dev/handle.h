@@ -63,8 +63,9 @@ struct gda_dev_qp {
 	uint32_t bf_half_bytes;
 	uint8_t doorbell; /* enum gda_doorbell */
 	uint8_t cq_ring;
-	uint8_t shared; /* by threads at the same time */
-	uint8_t rsvd79;
+	uint8_t shared; /* enum gda_sharing */
+	/* Rings, records and data all lie in GPU memory: see order.h. */
+	uint8_t in_gpu;
 	uint8_t rsvd80[48];
 
 	/* Moved by threads that post. */

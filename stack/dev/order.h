@@ -8,10 +8,16 @@
  * who writes, who reads, and what is published.
  *
  * Scopes: what the NIC reads or writes is ordered at system scope, what only
- * threads of this PE share (the gda_dev_qp counters) at GPU scope.
+ * threads of this PE share (the gda_dev_qp counters) at GPU scope, what only
+ * threads of one block share at block scope. The forms that end in _gpu are
+ * for a queue whose rings and data all lie in GPU memory: there the NIC reads
+ * from the L2 cache, in which GPU scope makes stores visible, so the longer
+ * way of a system fence (about 1,000 cycles) is not needed. PTX promises
+ * nothing about observers that are no threads; NVSHMEM and DeepEP rest on the
+ * same property.
  *
- * Source of truth: PTX ISA, "Memory Consistency Model"; rdma-core util/udma.h
- * for what each step of posting must guarantee.
+ * Source of truth: PTX ISA, "Memory Consistency Model", "fence", "st" (.mmio);
+ * rdma-core util/udma.h for what each step of posting must guarantee.
  * Thread: any.
  */
 #ifndef GDA_DEV_ORDER_H
@@ -22,11 +28,26 @@
 
 #include "hw/be.h"
 
+/* GDA_DEV_SLOW: what waits anyway is not worth a copy at every call. */
 #ifdef __CUDACC__
-#define GDA_DEV __device__ static inline
+#define GDA_DEV	     __device__ static inline
+#define GDA_DEV_SLOW __device__ __noinline__ static inline
 #else
-#define GDA_DEV static inline
+#define GDA_DEV	     static inline
+#define GDA_DEV_SLOW static inline
 #include <time.h>
+#endif
+
+/*
+ * The SIMT runner (kernels/gpu.h defines GDA_DEV_SIMT) lets other threads run
+ * at ordered accesses: what breaks when threads change places there would
+ * break on a GPU too.
+ */
+#ifdef GDA_DEV_SIMT
+#include "kernels/simt.h"
+#define GDA_ORDER_POINT() simt_point()
+#else
+#define GDA_ORDER_POINT() ((void)0)
 #endif
 
 /* ------------------------------------------------- towards the NIC ------- */
@@ -42,27 +63,57 @@ GDA_DEV void gda_order_wqe_before_record(be32 *record, be32 value)
 		     "r"(value.raw)
 		     : "memory");
 #elif !defined(__CUDACC__)
+	GDA_ORDER_POINT();
 	__atomic_store_n(&record->raw, value.raw, __ATOMIC_RELEASE);
 #else
 	(void)record, (void)value;
 #endif
 }
 
+/* As above, for WQEs and data in GPU memory; the record may lie anywhere. */
+GDA_DEV void gda_order_wqe_before_record_gpu(be32 *record, be32 value)
+{
+#ifdef __CUDA_ARCH__
+	asm volatile("fence.acq_rel.gpu;\n\t"
+		     "st.relaxed.sys.global.b32 [%0], %1;" ::"l"(record),
+		     "r"(value.raw)
+		     : "memory");
+#else
+	gda_order_wqe_before_record(record, value);
+#endif
+}
+
 /*
  * Ring: one 8-byte store to the doorbell register. The record and the WQEs
  * are seen by a NIC that sees the register. It does not wait until the store
- * has reached the NIC.
+ * has reached the NIC. On a GPU the register is an mmio location: one access
+ * of just this size, neither split nor joined with another.
  */
 GDA_DEV void gda_order_record_before_register(void *reg, uint64_t value)
 {
 #ifdef __CUDA_ARCH__
-	asm volatile("st.release.sys.global.b64 [%0], %1;" ::"l"(reg),
+	asm volatile("fence.acq_rel.sys;\n\t"
+		     "st.mmio.relaxed.sys.global.b64 [%0], %1;" ::"l"(reg),
 		     "l"(value)
 		     : "memory");
 #elif !defined(__CUDACC__)
+	GDA_ORDER_POINT();
 	__atomic_store_n((uint64_t *)reg, value, __ATOMIC_RELEASE);
 #else
 	(void)reg, (void)value;
+#endif
+}
+
+/* As above, where WQEs, data and the record all lie in GPU memory. */
+GDA_DEV void gda_order_record_before_register_gpu(void *reg, uint64_t value)
+{
+#ifdef __CUDA_ARCH__
+	asm volatile("fence.acq_rel.gpu;\n\t"
+		     "st.mmio.relaxed.sys.global.b64 [%0], %1;" ::"l"(reg),
+		     "l"(value)
+		     : "memory");
+#else
+	gda_order_record_before_register(reg, value);
 #endif
 }
 
@@ -74,6 +125,28 @@ GDA_DEV void gda_order_record_before_register(void *reg, uint64_t value)
 GDA_DEV void gda_order_wqe_before_register(void *reg, uint64_t value)
 {
 	gda_order_record_before_register(reg, value);
+}
+
+/* As above, for WQEs and data in GPU memory. */
+GDA_DEV void gda_order_wqe_before_register_gpu(void *reg, uint64_t value)
+{
+	gda_order_record_before_register_gpu(reg, value);
+}
+
+/*
+ * One 16-byte segment of a WQE, in one store where the machine has one. No
+ * order by itself: the record or the register comes after it. Both ends are
+ * aligned to 16 bytes, or *segment to 8.
+ */
+GDA_DEV void gda_order_store_segment(void *to, const uint64_t segment[2])
+{
+#ifdef __CUDA_ARCH__
+	asm volatile("st.relaxed.gpu.global.v2.b64 [%0], {%1, %2};" ::"l"(to),
+		     "l"(segment[0]), "l"(segment[1])
+		     : "memory");
+#else
+	memcpy(to, segment, 16);
+#endif
 }
 
 /*
@@ -138,6 +211,7 @@ GDA_DEV uint64_t gda_order_load_cqe(const void *last8)
 		     : "l"(last8)
 		     : "memory");
 #elif !defined(__CUDACC__)
+	GDA_ORDER_POINT();
 	value = __atomic_load_n((const uint64_t *)last8, __ATOMIC_ACQUIRE);
 #else
 	(void)last8;
@@ -173,6 +247,7 @@ GDA_DEV uint32_t gda_order_load_signal_32(const void *addr)
 		     : "l"(addr)
 		     : "memory");
 #elif !defined(__CUDACC__)
+	GDA_ORDER_POINT();
 	value = __atomic_load_n((const uint32_t *)addr, __ATOMIC_ACQUIRE);
 #else
 	(void)addr;
@@ -183,57 +258,161 @@ GDA_DEV uint32_t gda_order_load_signal_32(const void *addr)
 /* --------------------------------- between the threads of one PE --------- */
 
 /*
- * Load a counter or flag. What its writer did before gda_order_store_counter()
- * (or another call of this group) is visible after this.
+ * The calls of this group come in two scopes: plain for threads of this GPU
+ * (or CPU threads), _block for threads of one block. What a thread did before
+ * a store, add or exchange is visible to one that has loaded its result.
  */
-GDA_DEV uint64_t gda_order_load_counter(const uint64_t *counter)
-{
-	uint64_t value = 0;
-
-#ifdef __CUDA_ARCH__
-	asm volatile("ld.acquire.gpu.b64 %0, [%1];"
-		     : "=l"(value)
-		     : "l"(counter)
-		     : "memory");
-#elif !defined(__CUDACC__)
-	value = __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+#ifdef __CUDACC__
+#define GDA_ORDER_SCOPED(name, scope)                                          \
+	GDA_DEV uint64_t gda_order_load_##name(const uint64_t *at)             \
+	{                                                                      \
+		uint64_t value = 0;                                            \
+                                                                               \
+		GDA_ORDER_PTX("ld.acquire." scope ".b64 %0, [%1];"             \
+			      : "=l"(value)                                    \
+			      : "l"(at)                                        \
+			      : "memory");                                     \
+		return value;                                                  \
+	}                                                                      \
+	GDA_DEV void gda_order_store_##name(uint64_t *at, uint64_t value)      \
+	{                                                                      \
+		GDA_ORDER_PTX("st.release." scope ".b64 [%0], %1;" ::"l"(at),  \
+			      "l"(value)                                       \
+			      : "memory");                                     \
+	}                                                                      \
+	GDA_DEV bool gda_order_cas_##name(uint64_t *at, uint64_t expected,     \
+					  uint64_t desired)                    \
+	{                                                                      \
+		uint64_t old = 0;                                              \
+                                                                               \
+		GDA_ORDER_PTX("atom.acq_rel." scope                            \
+			      ".cas.b64 %0, [%1], %2, %3;"                     \
+			      : "=l"(old)                                      \
+			      : "l"(at), "l"(expected), "l"(desired)           \
+			      : "memory");                                     \
+		return old == expected;                                        \
+	}                                                                      \
+	GDA_DEV uint32_t gda_order_load_##name##_32(const uint32_t *at)        \
+	{                                                                      \
+		uint32_t value = 0;                                            \
+                                                                               \
+		GDA_ORDER_PTX("ld.acquire." scope ".b32 %0, [%1];"             \
+			      : "=r"(value)                                    \
+			      : "l"(at)                                        \
+			      : "memory");                                     \
+		return value;                                                  \
+	}                                                                      \
+	GDA_DEV void gda_order_store_##name##_32(uint32_t *at, uint32_t value) \
+	{                                                                      \
+		GDA_ORDER_PTX("st.release." scope ".b32 [%0], %1;" ::"l"(at),  \
+			      "r"(value)                                       \
+			      : "memory");                                     \
+	}                                                                      \
+	GDA_DEV uint32_t gda_order_add_##name##_32(uint32_t *at,               \
+						   uint32_t value)             \
+	{                                                                      \
+		uint32_t old = 0;                                              \
+                                                                               \
+		GDA_ORDER_PTX("atom.acq_rel." scope ".add.u32 %0, [%1], %2;"   \
+			      : "=r"(old)                                      \
+			      : "l"(at), "r"(value)                            \
+			      : "memory");                                     \
+		return old;                                                    \
+	}                                                                      \
+	GDA_DEV uint64_t gda_order_add_##name(uint64_t *at, uint64_t value)    \
+	{                                                                      \
+		uint64_t old = 0;                                              \
+                                                                               \
+		GDA_ORDER_PTX("atom.acq_rel." scope ".add.u64 %0, [%1], %2;"   \
+			      : "=l"(old)                                      \
+			      : "l"(at), "l"(value)                            \
+			      : "memory");                                     \
+		return old;                                                    \
+	}                                                                      \
+	GDA_DEV uint32_t gda_order_exchange_##name##_32(uint32_t *at,          \
+							uint32_t value)        \
+	{                                                                      \
+		uint32_t old = 0;                                              \
+                                                                               \
+		GDA_ORDER_PTX("atom.acq_rel." scope ".exch.b32 %0, [%1], %2;"  \
+			      : "=r"(old)                                      \
+			      : "l"(at), "r"(value)                            \
+			      : "memory");                                     \
+		return old;                                                    \
+	}
 #else
-	(void)counter;
+#define GDA_ORDER_SCOPED(name, scope)                                          \
+	GDA_DEV uint64_t gda_order_load_##name(const uint64_t *at)             \
+	{                                                                      \
+		GDA_ORDER_POINT();                                             \
+		return __atomic_load_n(at, __ATOMIC_ACQUIRE);                  \
+	}                                                                      \
+	GDA_DEV void gda_order_store_##name(uint64_t *at, uint64_t value)      \
+	{                                                                      \
+		GDA_ORDER_POINT();                                             \
+		__atomic_store_n(at, value, __ATOMIC_RELEASE);                 \
+	}                                                                      \
+	GDA_DEV bool gda_order_cas_##name(uint64_t *at, uint64_t expected,     \
+					  uint64_t desired)                    \
+	{                                                                      \
+		GDA_ORDER_POINT();                                             \
+		return __atomic_compare_exchange_n(at, &expected, desired,     \
+						   false, __ATOMIC_ACQ_REL,    \
+						   __ATOMIC_ACQUIRE);          \
+	}                                                                      \
+	GDA_DEV uint32_t gda_order_load_##name##_32(const uint32_t *at)        \
+	{                                                                      \
+		GDA_ORDER_POINT();                                             \
+		return __atomic_load_n(at, __ATOMIC_ACQUIRE);                  \
+	}                                                                      \
+	GDA_DEV void gda_order_store_##name##_32(uint32_t *at, uint32_t value) \
+	{                                                                      \
+		GDA_ORDER_POINT();                                             \
+		__atomic_store_n(at, value, __ATOMIC_RELEASE);                 \
+	}                                                                      \
+	GDA_DEV uint32_t gda_order_add_##name##_32(uint32_t *at,               \
+						   uint32_t value)             \
+	{                                                                      \
+		GDA_ORDER_POINT();                                             \
+		return __atomic_fetch_add(at, value, __ATOMIC_ACQ_REL);        \
+	}                                                                      \
+	GDA_DEV uint64_t gda_order_add_##name(uint64_t *at, uint64_t value)    \
+	{                                                                      \
+		GDA_ORDER_POINT();                                             \
+		return __atomic_fetch_add(at, value, __ATOMIC_ACQ_REL);        \
+	}                                                                      \
+	GDA_DEV uint32_t gda_order_exchange_##name##_32(uint32_t *at,          \
+							uint32_t value)        \
+	{                                                                      \
+		GDA_ORDER_POINT();                                             \
+		return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL);       \
+	}
 #endif
-	return value;
-}
 
-/* Publish a counter: see gda_order_load_counter(). */
-GDA_DEV void gda_order_store_counter(uint64_t *counter, uint64_t value)
-{
 #ifdef __CUDA_ARCH__
-	asm volatile("st.release.gpu.b64 [%0], %1;" ::"l"(counter), "l"(value)
-		     : "memory");
-#elif !defined(__CUDACC__)
-	__atomic_store_n(counter, value, __ATOMIC_RELEASE);
+#define GDA_ORDER_PTX(...) asm volatile(__VA_ARGS__)
 #else
-	(void)counter, (void)value;
+/* nvcc's pass over the host code, in which no device function is called. */
+#define GDA_ORDER_PTX(...) (void)at
 #endif
-}
 
-/* Replace expected by desired; false: somebody else was faster. */
-GDA_DEV bool gda_order_cas_counter(uint64_t *counter, uint64_t expected,
-				   uint64_t desired)
+GDA_ORDER_SCOPED(counter, "gpu")
+GDA_ORDER_SCOPED(counter_block, "cta")
+
+/*
+ * Store what a CPU thread, or another GPU, is polling. What this thread did
+ * before is visible to who sees it.
+ */
+GDA_DEV void gda_order_store_for_host(uint64_t *at, uint64_t value)
 {
 #ifdef __CUDA_ARCH__
-	uint64_t old;
-
-	asm volatile("atom.acq_rel.gpu.cas.b64 %0, [%1], %2, %3;"
-		     : "=l"(old)
-		     : "l"(counter), "l"(expected), "l"(desired)
+	asm volatile("st.release.sys.b64 [%0], %1;" ::"l"(at), "l"(value)
 		     : "memory");
-	return old == expected;
 #elif !defined(__CUDACC__)
-	return __atomic_compare_exchange_n(counter, &expected, desired, false,
-					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	GDA_ORDER_POINT();
+	__atomic_store_n(at, value, __ATOMIC_RELEASE);
 #else
-	(void)counter, (void)expected, (void)desired;
-	return false;
+	(void)at, (void)value;
 #endif
 }
 
@@ -261,6 +440,7 @@ GDA_DEV bool gda_order_try_take(uint32_t *flag)
 		     : "memory");
 	return old == 0;
 #elif !defined(__CUDACC__)
+	GDA_ORDER_POINT();
 	return __atomic_load_n(flag, __ATOMIC_RELAXED) == 0 &&
 	       __atomic_exchange_n(flag, 1, __ATOMIC_ACQUIRE) == 0;
 #else
@@ -274,6 +454,7 @@ GDA_DEV void gda_order_give_back(uint32_t *flag)
 #ifdef __CUDA_ARCH__
 	asm volatile("st.release.gpu.b32 [%0], 0;" ::"l"(flag) : "memory");
 #elif !defined(__CUDACC__)
+	GDA_ORDER_POINT();
 	__atomic_store_n(flag, 0, __ATOMIC_RELEASE);
 #else
 	(void)flag;
@@ -293,6 +474,10 @@ GDA_DEV uint64_t gda_dev_now_ns(void)
 #elif !defined(__CUDACC__)
 	struct timespec now;
 
+#ifdef GDA_DEV_SIMT
+	if (simt_now_ns())
+		return simt_now_ns();
+#endif
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 #else

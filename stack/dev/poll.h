@@ -46,9 +46,9 @@ GDA_DEV void gda_dev_load_syndrome(const uint8_t *at, struct hw_cqe_info *info)
 GDA_DEV void gda_dev_set_completed(struct gda_dev_qp *qp, uint64_t value)
 {
 	if (qp->shared)
-		gda_order_raise_counter(&qp->completed, value);
+		gda_dev_raise(qp, &qp->completed, value);
 	else
-		gda_order_store_counter(&qp->completed, value);
+		gda_dev_store(qp, &qp->completed, value);
 }
 
 /*
@@ -57,15 +57,15 @@ GDA_DEV void gda_dev_set_completed(struct gda_dev_qp *qp, uint64_t value)
  * unless the CQE is a flush: in a collapsed CQ it may have replaced the CQE
  * of the WQE that really failed.
  */
-GDA_DEV int gda_dev_fail(struct gda_dev_qp *qp, const uint8_t *at,
-			 struct hw_cqe_info *info)
+GDA_DEV_SLOW int gda_dev_fail(struct gda_dev_qp *qp, const uint8_t *at,
+			      struct hw_cqe_info *info)
 {
 	uint64_t from, index;
 
 	if (!gda_order_try_take(&qp->failure_taken))
 		return GDA_DEV_EIO;
 	gda_dev_load_syndrome(at, info);
-	from = gda_order_load_counter(&qp->completed);
+	from = gda_dev_load(qp, &qp->completed);
 	index = from + (uint16_t)(info->wqe_counter - from);
 	qp->failure_code = GDA_DEV_EIO;
 	qp->failure_index = index;
@@ -73,7 +73,7 @@ GDA_DEV int gda_dev_fail(struct gda_dev_qp *qp, const uint8_t *at,
 	qp->failure_vendor = info->vendor_syndrome;
 	qp->failure_opcode = info->wqe_opcode;
 	if (info->syndrome != HW_SYND_WR_FLUSH &&
-	    index < gda_order_load_counter(&qp->posted))
+	    index < gda_dev_load(qp, &qp->posted))
 		gda_dev_set_completed(qp, index);
 	gda_order_store_counter(&qp->error, 1);
 	return GDA_DEV_EIO;
@@ -86,7 +86,7 @@ GDA_DEV int gda_dev_fail(struct gda_dev_qp *qp, const uint8_t *at,
  */
 GDA_DEV int gda_dev_poll_collapsed(struct gda_dev_qp *qp)
 {
-	uint64_t from = gda_order_load_counter(&qp->completed);
+	uint64_t from = gda_dev_load(qp, &qp->completed);
 	struct hw_cqe_info info = gda_dev_load_cqe(qp->cq);
 	uint64_t done;
 
@@ -95,7 +95,7 @@ GDA_DEV int gda_dev_poll_collapsed(struct gda_dev_qp *qp)
 	if (hw_cqe_is_error(info.opcode))
 		return gda_dev_fail(qp, qp->cq, &info);
 	done = from + (uint16_t)(info.wqe_counter + 1 - from);
-	if (done == from || done > gda_order_load_counter(&qp->posted))
+	if (done == from || done > gda_dev_load(qp, &qp->posted))
 		return 0;
 	gda_dev_set_completed(qp, done);
 	return 1;
@@ -108,8 +108,8 @@ GDA_DEV int gda_dev_poll_collapsed(struct gda_dev_qp *qp)
  */
 GDA_DEV int gda_dev_poll_ring(struct gda_dev_qp *qp)
 {
-	uint64_t at = gda_order_load_counter(&qp->cq_consumer);
-	uint64_t from = gda_order_load_counter(&qp->completed);
+	uint64_t at = gda_dev_load(qp, &qp->cq_consumer);
+	uint64_t from = gda_dev_load(qp, &qp->completed);
 	uint64_t slot = at & ((1ull << qp->cq_depth_log2) - 1);
 	const uint8_t *cqe = qp->cq + slot * HW_CQE_BYTES;
 	struct hw_cqe_info info = gda_dev_load_cqe(cqe);
@@ -121,11 +121,11 @@ GDA_DEV int gda_dev_poll_ring(struct gda_dev_qp *qp)
 	if (hw_cqe_is_error(info.opcode))
 		return gda_dev_fail(qp, cqe, &info);
 	if (!qp->shared)
-		gda_order_store_counter(&qp->cq_consumer, at + 1);
-	else if (!gda_order_cas_counter(&qp->cq_consumer, at, at + 1))
+		gda_dev_store(qp, &qp->cq_consumer, at + 1);
+	else if (!gda_dev_cas(qp, &qp->cq_consumer, at, at + 1))
 		return 1;
 	done = from + 1 + (uint16_t)(info.wqe_counter - from);
-	if (done > gda_order_load_counter(&qp->posted))
+	if (done > gda_dev_load(qp, &qp->posted))
 		return 0;
 	gda_dev_set_completed(qp, done);
 	return 1;
@@ -145,13 +145,13 @@ GDA_DEV int gda_dev_poll(struct gda_dev_qp *qp)
  * Wait until all blocks before index, which have been rung, are done. Returns
  * 0, GDA_DEV_EIO or GDA_DEV_ETIMEDOUT.
  */
-GDA_DEV int gda_dev_wait_done(const struct gda_dev *dev, struct gda_dev_qp *qp,
-			      uint64_t index)
+GDA_DEV_SLOW int gda_dev_wait_done(const struct gda_dev *dev,
+				   struct gda_dev_qp *qp, uint64_t index)
 {
 	struct gda_dev_wait wait = {0, 0};
 	int rc;
 
-	while (gda_order_load_counter(&qp->completed) < index) {
+	while (gda_dev_load(qp, &qp->completed) < index) {
 		if (gda_order_load_counter(&qp->error))
 			return GDA_DEV_EIO;
 		rc = gda_dev_poll(qp);

@@ -36,7 +36,7 @@ struct gda_dev_request {
 	uint8_t opcode;
 	uint8_t ce; /* enum hw_ce */
 	uint8_t opmod;
-	uint8_t rsvd27;
+	uint8_t is_inline;	    /* a write of value */
 	struct hw_atomic_args args; /* atomics */
 	uint64_t value;		    /* inline write */
 };
@@ -50,8 +50,7 @@ GDA_DEV void gda_dev_store_ds(struct gda_dev_qp *qp, uint64_t index,
 	uint64_t words[2];
 
 	memcpy(words, segment, sizeof(words));
-	memcpy(to, &words[0], sizeof(words[0]));
-	memcpy(to + 8, &words[1], sizeof(words[1]));
+	gda_order_store_segment(to, words);
 }
 
 GDA_DEV void gda_dev_store_ctrl(struct gda_dev_qp *qp, uint64_t index,
@@ -156,23 +155,31 @@ GDA_DEV void gda_dev_encode_operands(const struct gda_dev_request *request,
 		memcpy(segment, &plain, HW_WQE_DS);
 }
 
+/* The 8-byte MASKED_CS: two blocks, and the NOP that completes for it. */
+GDA_DEV_SLOW void gda_dev_post_two_blocks(struct gda_dev_qp *qp, uint64_t index,
+					  const struct gda_dev_request *request)
+{
+	struct gda_dev_request quiet = *request;
+	struct hw_wqe_masked_cs_8 cs_8 =
+		hw_wqe_masked_cs_8_encode(&request->args);
+
+	quiet.ce = HW_CE_ERROR_ONLY;
+	gda_dev_store_ctrl(qp, index, &quiet, 5);
+	gda_dev_store_raddr(qp, index, request);
+	gda_dev_store_ds(qp, index, 2, &cs_8);
+	gda_dev_store_ds(qp, index, 3, (const uint8_t *)&cs_8 + 16);
+	gda_dev_store_data(qp, index, request, 4);
+	gda_dev_post_nop(qp, index + 2);
+}
+
 /* Any atomic: gda_dev_atomic_blocks() blocks. */
 GDA_DEV void gda_dev_post_atomic(struct gda_dev_qp *qp, uint64_t index,
 				 const struct gda_dev_request *request)
 {
-	struct gda_dev_request quiet = *request;
-	struct hw_wqe_masked_cs_8 cs_8;
 	uint8_t segment[HW_WQE_DS];
 
 	if (gda_dev_is_two_blocks(request)) {
-		quiet.ce = HW_CE_ERROR_ONLY;
-		cs_8 = hw_wqe_masked_cs_8_encode(&request->args);
-		gda_dev_store_ctrl(qp, index, &quiet, 5);
-		gda_dev_store_raddr(qp, index, request);
-		gda_dev_store_ds(qp, index, 2, &cs_8);
-		gda_dev_store_ds(qp, index, 3, (const uint8_t *)&cs_8 + 16);
-		gda_dev_store_data(qp, index, request, 4);
-		gda_dev_post_nop(qp, index + 2);
+		gda_dev_post_two_blocks(qp, index, request);
 		return;
 	}
 	gda_dev_encode_operands(request, segment);

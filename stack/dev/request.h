@@ -52,37 +52,46 @@ GDA_DEV bool gda_dev_contains(uint64_t addr, uint64_t bytes, uint64_t at,
 	return at - addr < bytes && len <= bytes - (at - addr);
 }
 
+#define GDA_DEV_NO_KEY (~0ull)
+
+/* The lkey of the registered buffer that holds these bytes. */
+GDA_DEV_SLOW uint64_t gda_dev_find_buffer(const struct gda_dev *dev,
+					  uint64_t at, uint64_t len)
+{
+	const struct gda_dev_buffer *buffer = dev->buffers;
+	uint64_t bytes;
+	uint32_t i;
+
+	for (i = 0; i < dev->buffer_count; i++, buffer++) {
+		bytes = gda_order_load_counter(&buffer->len);
+		if (gda_dev_contains(gda_order_load_counter(&buffer->addr),
+				     bytes, at, len))
+			return (uint32_t)gda_order_load_counter(&buffer->lkey);
+	}
+	return GDA_DEV_NO_KEY;
+}
+
 /* Fill in laddr and lkey: the heap's, or those of a registered buffer. */
 GDA_DEV int gda_dev_set_local(const struct gda_dev *dev, const void *local,
 			      uint64_t len, struct gda_dev_request *request)
 {
-	const struct gda_dev_buffer *buffer = dev->buffers;
 	uint64_t at = (uint64_t)(uintptr_t)local;
-	uint64_t bytes;
-	uint32_t i;
+	uint64_t key = dev->heap_lkey;
 
+	if (!gda_dev_contains(dev->heap_addr, dev->heap_bytes, at, len))
+		key = gda_dev_find_buffer(dev, at, len);
 	request->laddr = at;
-	if (gda_dev_contains(dev->heap_addr, dev->heap_bytes, at, len)) {
-		request->lkey = dev->heap_lkey;
-		return 0;
-	}
-	for (i = 0; i < dev->buffer_count; i++, buffer++) {
-		bytes = gda_order_load_counter(&buffer->len);
-		if (!gda_dev_contains(gda_order_load_counter(&buffer->addr),
-				      bytes, at, len))
-			continue;
-		request->lkey = (uint32_t)gda_order_load_counter(&buffer->lkey);
-		return 0;
-	}
-	return GDA_DEV_EFAULT;
+	request->lkey = (uint32_t)key;
+	return key == GDA_DEV_NO_KEY ? GDA_DEV_EFAULT : 0;
 }
 
 /*
  * Take a slot for the result of a fetching operation. It is taken before send
  * queue blocks are, so that nobody waits while holding those.
  */
-GDA_DEV int gda_dev_take_slot(const struct gda_dev *dev, struct gda_dev_qp *qp,
-			      struct gda_dev_slot **slot)
+GDA_DEV_SLOW int gda_dev_take_slot(const struct gda_dev *dev,
+				   struct gda_dev_qp *qp,
+				   struct gda_dev_slot **slot)
 {
 	struct gda_dev_wait wait = {0, 0};
 	uint32_t i;
@@ -159,8 +168,8 @@ GDA_DEV int gda_dev_fetch_into(const struct gda_dev *dev, struct gda_dev_qp *qp,
 	return rc;
 }
 
-GDA_DEV int gda_dev_fetch(const struct gda_dev *dev, struct gda_dev_qp *qp,
-			  struct gda_dev_request *request, uint64_t *value)
+GDA_DEV_SLOW int gda_dev_fetch(const struct gda_dev *dev, struct gda_dev_qp *qp,
+			       struct gda_dev_request *request, uint64_t *value)
 {
 	struct gda_dev_slot *slot;
 	int rc = gda_dev_take_slot(dev, qp, &slot);

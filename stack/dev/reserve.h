@@ -29,38 +29,35 @@ GDA_DEV bool gda_dev_try_reserve(struct gda_dev_qp *qp, uint32_t count,
 
 	do {
 		/* In this order: completed never overtakes reserved. */
-		completed = gda_order_load_counter(&qp->completed);
-		head = gda_order_load_counter(&qp->reserved);
+		completed = gda_dev_load(qp, &qp->completed);
+		head = gda_dev_load(qp, &qp->reserved);
 		if (head + count - completed > qp->depth)
 			return false;
 	} while (qp->shared &&
-		 !gda_order_cas_counter(&qp->reserved, head, head + count));
+		 !gda_dev_cas(qp, &qp->reserved, head, head + count));
 	if (!qp->shared)
-		gda_order_store_counter(&qp->reserved, head + count);
+		gda_dev_store(qp, &qp->reserved, head + count);
 	*base = head;
 	return true;
 }
 
-/*
- * Take count <= depth blocks, waiting for completions if the queue is full.
- * Returns 0 and *base, GDA_DEV_EIO if the queue pair is broken, or
- * GDA_DEV_ETIMEDOUT.
- */
-GDA_DEV int gda_dev_reserve(const struct gda_dev *dev, struct gda_dev_qp *qp,
-			    uint32_t count, uint64_t *base)
+/* The queue is full, or was a moment ago. Returns the base, or an error. */
+GDA_DEV_SLOW int64_t gda_dev_reserve_slow(const struct gda_dev *dev,
+					  struct gda_dev_qp *qp, uint32_t count)
 {
 	struct gda_dev_wait wait = {0, 0};
-	uint64_t ready;
+	uint64_t ready, base;
 	int rc;
 
 	for (;;) {
 		if (gda_order_load_counter(&qp->error))
 			return GDA_DEV_EIO;
-		if (gda_dev_try_reserve(qp, count, base))
-			return 0;
+		/* A counter of blocks never reaches 2^63. */
+		if (gda_dev_try_reserve(qp, count, &base))
+			return (int64_t)base;
 		/* What was never announced would never complete. */
-		ready = gda_order_load_counter(&qp->ready);
-		if (gda_order_load_counter(&qp->posted) < ready) {
+		ready = gda_dev_load(qp, &qp->ready);
+		if (gda_dev_load(qp, &qp->posted) < ready) {
 			rc = gda_dev_ring(dev, qp, ready);
 			if (rc)
 				return rc;
@@ -71,6 +68,25 @@ GDA_DEV int gda_dev_reserve(const struct gda_dev *dev, struct gda_dev_qp *qp,
 		if (rc)
 			return rc;
 	}
+}
+
+/*
+ * Take count <= depth blocks, waiting for completions if the queue is full.
+ * Returns 0 and *base, GDA_DEV_EIO if the queue pair is broken, or
+ * GDA_DEV_ETIMEDOUT.
+ */
+GDA_DEV int gda_dev_reserve(const struct gda_dev *dev, struct gda_dev_qp *qp,
+			    uint32_t count, uint64_t *base)
+{
+	int64_t answer;
+
+	if (gda_order_load_counter(&qp->error))
+		return GDA_DEV_EIO;
+	if (gda_dev_try_reserve(qp, count, base))
+		return 0;
+	answer = gda_dev_reserve_slow(dev, qp, count);
+	*base = (uint64_t)answer;
+	return answer < 0 ? (int)answer : 0;
 }
 
 #endif

@@ -8,8 +8,7 @@
 #ifndef GDA_DEV_WAIT_H
 #define GDA_DEV_WAIT_H
 
-#include "stack/dev/handle.h"
-#include "stack/dev/order.h"
+#include "stack/dev/counter.h"
 
 struct gda_dev_wait {
 	uint64_t deadline_ns;
@@ -18,11 +17,17 @@ struct gda_dev_wait {
 
 /*
  * Called in every polling loop. On a CPU the hook moves an emulated NIC in
- * this thread and yields the core after some idle rounds; a GPU thread backs
- * off a little.
+ * this thread and yields the core after some idle rounds; under the SIMT
+ * runner other threads run as well; a GPU thread backs off a little.
  */
 GDA_DEV void gda_dev_pause(const struct gda_dev *dev)
 {
+#ifdef GDA_DEV_SIMT
+	if (simt_self()) {
+		simt_pause(dev->pause, dev->pause_arg);
+		return;
+	}
+#endif
 #ifndef __CUDA_ARCH__
 	if (dev->pause) {
 		dev->pause(dev->pause_arg);

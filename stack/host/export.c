@@ -58,7 +58,9 @@ static void fill_qp(struct gda *gda, uint32_t index)
 	dev->bf_half_bytes = 1u << gda->caps.log_bf_reg_bytes >> 1;
 	dev->doorbell = (uint8_t)gda->config.doorbell;
 	dev->cq_ring = gda->config.cq_mode == GDA_CQ_RING;
-	dev->shared = gda->config.shared;
+	dev->shared = (uint8_t)gda->config.shared;
+	dev->in_gpu = gda->config.queue_place == GDA_PLACE_GPU &&
+		      gda->config.heap_place == GDA_PLACE_GPU;
 	dev->reserved = dev->ready = dev->posted = start;
 	dev->completed = dev->cq_consumer = start;
 }
@@ -75,9 +77,6 @@ static void fill_handle(struct gda *gda)
 	dev->heap_lkey = gda->heap_mr.lkey;
 	dev->heap_addr = (uintptr_t)gda->heap;
 	dev->heap_bytes = gda->heap_len;
-	dev->peers = gda->peers;
-	dev->qps = gda->dev_qps;
-	dev->buffers = gda->buffers;
 	dev->buffer_count = gda->config.max_buffers;
 	dev->barrier = gda_heap_barrier(gda);
 	dev->swap_results_8 = gda->caps.swap_results_8;
@@ -85,38 +84,118 @@ static void fill_handle(struct gda *gda)
 	gda->ops->pause_hook(gda->backend, &dev->pause, &dev->pause_arg);
 }
 
+enum { PAGE = 4096 };
+
+static size_t whole_pages(size_t bytes)
+{
+	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+/* Zeroed, on pages of their own: a GPU maps whole pages. */
+static int alloc_tables(struct gda *gda)
+{
+	const struct gda_config *config = &gda->config;
+	size_t qps = gda->qp_count * sizeof(*gda->dev_qps);
+	size_t peers = (size_t)config->npes * sizeof(*gda->peers);
+	size_t buffers = (config->max_buffers + 1) * sizeof(*gda->buffers);
+
+	gda->tables_len = whole_pages(qps + buffers + peers);
+	gda->tables = aligned_alloc(PAGE, gda->tables_len);
+	gda->buffer_mrs =
+		calloc(config->max_buffers + 1, sizeof(*gda->buffer_mrs));
+	if (!gda->tables || !gda->buffer_mrs)
+		return -ENOMEM;
+	memset(gda->tables, 0, gda->tables_len);
+	gda->dev_qps = (void *)gda->tables;
+	gda->buffers = (void *)(gda->tables + qps);
+	gda->peers = (void *)(gda->tables + qps + buffers);
+	if (!config->gpu)
+		return 0;
+	gda->gpu_tables = config->gpu->alloc(config->gpu->arg, gda->tables_len);
+	return gda->gpu_tables ? 0 : -ENOMEM;
+}
+
+/* A place in the tables as kernels know it. */
+static void *as_kernels_do(const struct gda *gda, const void *place)
+{
+	size_t offset = (size_t)((const uint8_t *)place - gda->tables);
+
+	return (gda->gpu_tables ? gda->gpu_tables : gda->tables) + offset;
+}
+
+int gda_tables_push(struct gda *gda, const void *place, size_t bytes)
+{
+	const struct gda_gpu_memory *gpu = gda->config.gpu;
+	int rc;
+
+	if (!gpu)
+		return 0;
+	rc = gpu->copy(gpu->arg, as_kernels_do(gda, place), place, bytes);
+	return rc ? gda_fail(&gda->config, rc,
+			     "device handle: %zu bytes of its tables cannot "
+			     "be copied to the GPU",
+			     bytes)
+		  : 0;
+}
+
 int gda_export(struct gda *gda, const struct gda_hello *hellos,
 	       size_t hello_bytes)
 {
-	size_t npes = (size_t)gda->config.npes;
 	uint32_t i;
 
-	gda->peers = calloc(npes, sizeof(*gda->peers));
-	gda->buffers =
-		calloc(gda->config.max_buffers + 1, sizeof(*gda->buffers));
-	gda->buffer_mrs =
-		calloc(gda->config.max_buffers + 1, sizeof(*gda->buffer_mrs));
-	/* Counters of posting and polling threads: no cache line in common. */
-	gda->dev_qps = aligned_alloc(64, gda->qp_count * sizeof(*gda->dev_qps));
-	if (!gda->peers || !gda->buffers || !gda->buffer_mrs || !gda->dev_qps)
+	if (alloc_tables(gda))
 		return gda_fail(&gda->config, -ENOMEM,
 				"device handle: no memory");
-	memset(gda->dev_qps, 0, gda->qp_count * sizeof(*gda->dev_qps));
 	fill_peers(gda, hellos, hello_bytes);
 	for (i = 0; i < gda->qp_count; i++)
 		fill_qp(gda, i);
 	fill_handle(gda);
-	return 0;
+	gda->dev.peers = as_kernels_do(gda, gda->peers);
+	gda->dev.qps = as_kernels_do(gda, gda->dev_qps);
+	gda->dev.buffers = as_kernels_do(gda, gda->buffers);
+	return gda_tables_push(gda, gda->tables, gda->tables_len);
 }
 
 void gda_unexport(struct gda *gda)
 {
-	if (gda->buffers && gda->buffer_mrs)
+	const struct gda_gpu_memory *gpu = gda->config.gpu;
+
+	if (gda->tables && gda->buffer_mrs)
 		gda_buffers_close(gda);
-	free(gda->peers);
-	free(gda->buffers);
+	if (gda->gpu_tables)
+		gpu->free(gpu->arg, gda->gpu_tables);
+	free(gda->tables);
 	free(gda->buffer_mrs);
-	free(gda->dev_qps);
+}
+
+/* Doorbell pages: one for all, or one for each queue pair. */
+static int uar_piece(const struct gda *gda, unsigned index,
+		     struct gda_piece *piece)
+{
+	unsigned count = gda->config.shared_uar ? 1 : gda->qp_count;
+
+	if (index >= count)
+		return -ENOENT;
+	piece->addr = gda->config.shared_uar ? gda->uar.base
+					     : gda->qps[index].uar.base;
+	piece->len = HW_UAR_BYTES;
+	return 0;
+}
+
+int gda_memory(const struct gda *gda, unsigned index, struct gda_piece *piece)
+{
+	const struct gda_piece pieces[] = {
+		{gda->heap, gda->heap_len},
+		{gda->arena.addr, gda->arena.len},
+		{gda->tables, gda->tables_len},
+	};
+	unsigned count = gda->gpu_tables ? 2 : 3;
+
+	if (index >= count)
+		return uar_piece(gda, index - count, piece);
+	piece->addr = pieces[index].addr;
+	piece->len = whole_pages(pieces[index].len);
+	return 0;
 }
 
 const struct gda_dev *gda_device(const struct gda *gda)
@@ -127,7 +206,10 @@ const struct gda_dev *gda_device(const struct gda *gda)
 int gda_qp_error(const struct gda *gda, int pe, uint32_t lane,
 		 struct gda_qp_error *error)
 {
+	const struct gda_gpu_memory *gpu = gda->config.gpu;
 	const struct gda_dev_qp *qp;
+	struct gda_dev_qp now;
+	int rc;
 
 	if (pe < 0 || pe >= gda->config.npes ||
 	    lane >= gda->config.qps_per_peer)
@@ -137,6 +219,16 @@ int gda_qp_error(const struct gda *gda, int pe, uint32_t lane,
 				pe, lane, gda->config.npes,
 				gda->config.qps_per_peer);
 	qp = &gda->dev_qps[lane * (uint32_t)gda->config.npes + (uint32_t)pe];
+	if (gpu) {
+		rc = gpu->copy(gpu->arg, &now, as_kernels_do(gda, qp),
+			       sizeof(now));
+		if (rc)
+			return gda_fail(&gda->config, rc,
+					"gda_qp_error: PE %d lane %u cannot "
+					"be copied from the GPU",
+					pe, lane);
+		qp = &now;
+	}
 	memset(error, 0, sizeof(*error));
 	error->peer = (uint32_t)pe;
 	error->lane = lane;

@@ -88,6 +88,10 @@ struct gda {
 	struct gda_mr *buffer_mrs;
 
 	struct gda_dev dev;
+	/* The handle's tables, one piece of memory, and what kernels on a GPU
+	 * have instead (NULL: the same). */
+	uint8_t *tables, *gpu_tables;
+	size_t tables_len;
 	struct gda_dev_peer *peers;
 	struct gda_dev_qp *dev_qps;
 	struct gda_dev_buffer *buffers;
@@ -149,6 +153,8 @@ int gda_connect(struct gda *gda);
 int gda_export(struct gda *gda, const struct gda_hello *hellos,
 	       size_t hello_bytes);
 void gda_unexport(struct gda *gda);
+/* Let kernels see what changed in the tables. 0, or the error of the copy. */
+int gda_tables_push(struct gda *gda, const void *place, size_t bytes);
 void gda_buffers_close(struct gda *gda);
 
 /* CQEs in a completion queue: as many as WQEs can be outstanding. */

@@ -26,6 +26,22 @@ static struct gda_dev_buffer *find(struct gda *gda, uint64_t addr, bool used)
 	return NULL;
 }
 
+static int push_length(struct gda *gda, const struct gda_dev_buffer *buffer)
+{
+	return gda_tables_push(gda, &buffer->len, sizeof(buffer->len));
+}
+
+static int drop(struct gda *gda, struct gda_dev_buffer *buffer)
+{
+	int pushed, rc;
+
+	gda_order_store_counter(&buffer->len, 0);
+	pushed = push_length(gda, buffer);
+	rc = gda->ops->mr_dereg(gda->backend,
+				&gda->buffer_mrs[buffer - gda->buffers]);
+	return rc ? rc : pushed;
+}
+
 static int add(struct gda *gda, void *addr, size_t bytes)
 {
 	struct gda_mr_attr attr = {{addr, bytes, GDA_MEM_HOST, -1},
@@ -48,8 +64,13 @@ static int add(struct gda *gda, void *addr, size_t bytes)
 		return rc;
 	gda_order_store_counter(&buffer->addr, (uintptr_t)addr);
 	gda_order_store_counter(&buffer->lkey, mr->lkey);
+	rc = gda_tables_push(gda, buffer, sizeof(*buffer));
 	gda_order_store_counter(&buffer->len, bytes);
-	return 0;
+	if (!rc)
+		rc = push_length(gda, buffer);
+	if (rc)
+		drop(gda, buffer);
+	return rc;
 }
 
 int gda_buffer_register(struct gda *gda, void *addr, size_t bytes)
@@ -66,13 +87,6 @@ int gda_buffer_register(struct gda *gda, void *addr, size_t bytes)
 	rc = add(gda, addr, bytes);
 	pthread_mutex_unlock(&gda->lock);
 	return rc;
-}
-
-static int drop(struct gda *gda, struct gda_dev_buffer *buffer)
-{
-	gda_order_store_counter(&buffer->len, 0);
-	return gda->ops->mr_dereg(gda->backend,
-				  &gda->buffer_mrs[buffer - gda->buffers]);
 }
 
 int gda_buffer_unregister(struct gda *gda, void *addr)

@@ -62,9 +62,9 @@ static void add_out(struct call *call, uint16_t id, void *to, size_t len)
 
 static int send_call(struct call *call)
 {
-	call->hdr.length = (uint16_t)(sizeof(call->hdr) +
-				      call->hdr.num_attrs *
-					      sizeof(call->attrs[0]));
+	call->hdr.length =
+		(uint16_t)(sizeof(call->hdr) +
+			   call->hdr.num_attrs * sizeof(call->attrs[0]));
 	return ioctl(device_fd, RDMA_VERBS_IOCTL, call) ? errno : 0;
 }
 
@@ -189,12 +189,10 @@ static void before_context_cases(void)
 	expect("a context with unknown flags", send_call(&call), EINVAL);
 	call = get_context(&req, &resp);
 	call.attrs[0].len = 7;
-	expect("a context request that is too short", send_call(&call),
-	       EINVAL);
+	expect("a context request that is too short", send_call(&call), EINVAL);
 	call = get_context(&req, &resp);
 	call.attrs[1].data = 16;
-	expect("a context answer that is not mapped", send_call(&call),
-	       EFAULT);
+	expect("a context answer that is not mapped", send_call(&call), EFAULT);
 	call = get_context(&req, &resp);
 	expect("a context", send_call(&call), 0);
 	call = get_context(&req, &resp);
@@ -281,8 +279,8 @@ static void object_cases(void)
 
 static void region_cases(void)
 {
-	void *ro = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			0);
+	void *ro =
+		mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct ib_uverbs_reg_mr in = {.start = (uintptr_t)ro,
 				      .hca_va = (uintptr_t)ro,
 				      .length = 4096};
@@ -318,7 +316,8 @@ static int devx_other(uint16_t opcode, uint16_t op_mod, uint8_t *out,
 {
 	uint8_t in[16] = {(uint8_t)(opcode >> 8), (uint8_t)opcode, 0, 0, 0, 0,
 			  (uint8_t)(op_mod >> 8), (uint8_t)op_mod};
-	struct call call = start(MLX5_IB_OBJECT_DEVX, MLX5_IB_METHOD_DEVX_OTHER);
+	struct call call =
+		start(MLX5_IB_OBJECT_DEVX, MLX5_IB_METHOD_DEVX_OTHER);
 
 	add(&call, MLX5_IB_ATTR_DEVX_OTHER_CMD_IN, (uintptr_t)in, sizeof(in));
 	add_out(&call, MLX5_IB_ATTR_DEVX_OTHER_CMD_OUT, out, out_len);

@@ -8,10 +8,12 @@
     matrix.py --json run44.json           the whole matrix, kept for later
     matrix.py --rdma-core BUILD --json run64.json
                                           with another rdma-core, not installed
+    matrix.py --group ucx --update run44.json
+                                          a part of it again
     matrix.py --markdown docs/compatibility.md run44.json run64.json
 
 Every case has a directory for its fabric and free TCP ports to itself. Exit
-status: 0 all passed, 1 one failed, 77 nothing could be run (with the reason).
+status: 0 all passed, 1 one failed, 77 one could not be run (with the reason).
 A case with a known reason (`why`) may fail. Output stays in BUILD/apps/.
 """
 
@@ -54,6 +56,8 @@ def parse_arguments():
     parser.add_argument("--tests", metavar="DIR",
                         help="rdma-core's tests/, unpacked")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--update", metavar="FILE",
+                        help="put the results into those of an earlier run")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("results", nargs="*")
     return parser.parse_args()
@@ -354,21 +358,40 @@ def run_case(case, place):
                 prefix="belfry-apps-", dir=fabric_folder(),
                 ignore_cleanup_errors=True) as fabric:
             reason, figures, output = Run(case, place, fabric).run()
+        if reason:
+            reason = reason.replace(str(place.build), "BUILD")
         fill_result(result, case, reason, figures)
         result["details"] = re.findall(r"(?m)^(?:FAIL|SKIP) .*$", output)
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
 
 
-def run_all(selected, place):
-    results = []
+def run_all(selected, place, results):
+    """Adds to results, which are of use also when it is interrupted."""
     for case in selected:
         result = run_case(case, place)
         results.append(result)
         text = result["reason"] or result["figures"]
         print(f"{result['result']} {result['seconds']:5.1f} s "
               f"[{case.group}] {title(case)}: {text}", flush=True)
-    return results
+
+
+def save(options, place, results):
+    """Results to a file, in the order of the table."""
+    target = options.update or options.json
+    if not target:
+        return
+    old = []
+    if options.update:
+        old = json.loads(Path(target).read_text())["results"]
+    by_case = {report.key(row): row for row in old + results}
+    order = [(case.group, case.name, case.run, case.pairs,
+              tuple(sorted(case.env.items()))) for case in cases.ALL]
+    Path(target).write_text(json.dumps({
+        "system": system_name(), "packages": place.packages,
+        "library": place.library,
+        "results": [by_case[key] for key in order if key in by_case]},
+        indent=1))
 
 
 def exit_status(results):
@@ -378,12 +401,10 @@ def exit_status(results):
     print(", ".join(f"{len(rows)} {word}" for word, rows in counts.items()))
     if any(not row["known"] for row in counts["FAIL"]):
         return 1
-    if counts["SKIP"]:
-        for reason in sorted({row["reason"] for row in counts["SKIP"]}):
-            print(f"skipped: {reason}")
-        # CI installs everything: nothing of its selection may be missing.
-        return 0 if counts["PASS"] and not counts["SKIP"] else 77
-    return 0
+    for reason in sorted({row["reason"] for row in counts["SKIP"]}):
+        print(f"skipped: {reason}")
+    # CI installs everything: nothing of its selection may be missing.
+    return SKIPPED if counts["SKIP"] else 0
 
 
 def main():
@@ -402,12 +423,14 @@ def main():
         place = Workplace(options, Path(scratch))
         if not place.belfry.exists():
             print(f"skipped: {place.belfry} was not built")
-            return 77
-        results = run_all(selected, place)
-    if options.json:
-        Path(options.json).write_text(json.dumps({
-            "system": system_name(), "packages": place.packages,
-            "library": place.library, "results": results}, indent=1))
+            return SKIPPED
+        # Ended from outside, it still ends what it has started.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        results = []
+        try:
+            run_all(selected, place, results)
+        finally:
+            save(options, place, results)
     return exit_status(results)
 
 

@@ -7,10 +7,11 @@ HEAD = """\
 # Compatibility
 
 Unmodified programs under `belfry run`. This page is written by
-`tests/apps/matrix.py --markdown` from runs of the whole table in
-`tests/apps/cases.py`; nothing in it was edited. Latencies and rates are of a
-small virtual machine with two cores that each pair of processes shares: they
-say that a program did its work, not how fast Belfry is.
+`tests/apps/matrix.py --markdown` from runs of the table in
+`tests/apps/cases.py`; nothing in it was edited. A dash says that a row was not
+run with that version. Latencies and rates are of a small virtual machine with
+two cores, busy with other work, that each pair of processes shared: they say
+that a program did its work, not how fast Belfry is.
 """
 
 HINTS = {
@@ -30,9 +31,16 @@ HINTS = {
 }
 
 
+# What differs from run to run and from machine to machine.
+NOISE = ((r"0x[0-9a-f]{9,}", "0x..."),
+         (r"\[\d+\.\d+\] \[[^]]*\]\s+\S+\s+(?=UCX)", ""),
+         (r"\[[\w-]+:\d+\]\s*", ""), (r" with PID \d+ on node \S+", ""))
+
+
 def cell(text):
     """Text that a Markdown table can hold."""
-    text = re.sub(r"0x[0-9a-f]{9,}", "0x...", text)
+    for pattern, better in NOISE:
+        text = re.sub(pattern, better, text)
     return text.replace("|", "\\|").replace("\n", " ")
 
 
@@ -102,21 +110,31 @@ def table(group, runs):
     return lines
 
 
+def reasons(run, group):
+    """(word, reason) of single tests that did not pass, and their names."""
+    found = {}
+    for row in run["results"]:
+        if row["group"] != group:
+            continue
+        for text in row["details"]:
+            name, _, reason = text.partition(": ")
+            word, _, name = name.partition(" ")
+            name = name.replace("tests.", "", 1)
+            found.setdefault((word, reason), {})[name] = True
+    return found
+
+
 def details(group, runs):
-    """Single tests that failed or were skipped, and why."""
+    """Single tests that failed or were skipped, by reason."""
     lines = []
     for run in runs:
-        found = {}
-        for row in run["results"]:
-            if row["group"] != group:
-                continue
-            for text in row["details"]:
-                found.setdefault(text, []).append(
-                    "roce" if "roce" in row["run"] else "ib")
+        found = reasons(run, group)
         if found:
-            lines += ["", f"Not passed with rdma-core {run['library']}:", ""]
-            lines += [f"- {cell(text)} ({', '.join(links)})"
-                      for text, links in sorted(found.items())]
+            lines += ["", f"Not passed with rdma-core {run['library']}, on one "
+                      "of the link layers or both:", ""]
+        for (word, reason), names in sorted(found.items()):
+            lines.append(f"- {word}: {cell(reason)}: " + ", ".join(
+                f"`{name}`" for name in sorted(names)))
     return lines
 
 

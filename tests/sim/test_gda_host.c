@@ -257,6 +257,62 @@ static void test_a_thread_whose_device_fails_ends_it_for_all(void **state)
 	assert_non_null(strstr(claimants[0].text, "PE 1 is gone"));
 }
 
+static bool is_in_a_piece(const struct gda *gda, const void *at, size_t len)
+{
+	struct gda_piece piece;
+	unsigned i;
+
+	for (i = 0; !gda_memory(gda, i, &piece); i++) {
+		assert_int_equal((uintptr_t)piece.addr % 4096, 0);
+		assert_int_equal(piece.len % 4096, 0);
+		if ((const uint8_t *)at >= (uint8_t *)piece.addr &&
+		    (const uint8_t *)at + len <=
+			    (uint8_t *)piece.addr + piece.len)
+			return true;
+	}
+	return false;
+}
+
+/* A GPU that maps the pieces reaches all that the handle points to. */
+static void test_memory_lists_what_a_kernel_reaches(void **state)
+{
+	struct gda_config config;
+	const struct gda_dev *dev;
+	struct gda *gda;
+	int shared, lane;
+
+	(void)state;
+	for (shared = 0; shared < 2; shared++) {
+		t_config(&config);
+		config.emu.fabric = "/tmp/belfry-test-memory";
+		config.shared_uar = shared;
+		config.qps_per_peer = 3;
+		assert_int_equal(gda_init(&config, &gda), 0);
+		dev = gda_device(gda);
+		assert_true(
+			is_in_a_piece(gda, dev->peers, sizeof(*dev->peers)));
+		assert_true(is_in_a_piece(gda, dev->barrier,
+					  sizeof(*dev->barrier)));
+		assert_true(is_in_a_piece(gda, dev->buffers,
+					  dev->buffer_count *
+						  sizeof(*dev->buffers)));
+		for (lane = 0; lane < 3; lane++) {
+			const struct gda_dev_qp *qp = &dev->qps[lane];
+
+			assert_true(is_in_a_piece(gda, qp, sizeof(*qp)));
+			assert_true(
+				is_in_a_piece(gda, qp->sq, 64ull * qp->depth));
+			assert_true(is_in_a_piece(gda, qp->cq, 64));
+			assert_true(is_in_a_piece(gda, qp->record, 4));
+			assert_true(is_in_a_piece(gda, qp->reg, 8));
+			assert_true(is_in_a_piece(gda, qp->slots, 16));
+		}
+		assert_false(is_in_a_piece(gda, &config, 1));
+		assert_int_equal(gda_finalize(gda), 0);
+	}
+	assert_int_equal(system("rm -rf /tmp/belfry-test-memory"), 0);
+}
+
 static void test_one_pe_alone_needs_nobody(void **state)
 {
 	struct gda_config config;
@@ -297,6 +353,7 @@ int main(void)
 		cmocka_unit_test(
 			test_two_threads_that_claim_a_number_are_both_told),
 		cmocka_unit_test(test_a_thread_that_never_comes_is_named),
+		cmocka_unit_test(test_memory_lists_what_a_kernel_reaches),
 		cmocka_unit_test(
 			test_a_thread_whose_device_fails_ends_it_for_all),
 		cmocka_unit_test(test_one_pe_alone_needs_nobody),

@@ -223,7 +223,7 @@ static void test_an_error_is_read_while_the_queue_is_flushed(void **state)
 	for (i = 0; i < 8; i++) {
 		config.batch = i & 1 ? 64 : 1;
 		config.cq_mode = i & 2 ? GDA_CQ_RING : GDA_CQ_COLLAPSED;
-		config.shared = i & 4;
+		config.shared = i & 4 ? GDA_SHARED_GPU : GDA_SHARED_NO;
 		assert_int_equal(t_pes_run(&config, NPES, break_queue, NULL),
 				 0);
 	}

@@ -43,6 +43,8 @@ struct nic {
 	unsigned downs;
 	uint32_t down_peer;
 	unsigned count_at_down;
+	unsigned port_changes;
+	bool port_down;
 	char log[2048];
 };
 
@@ -80,6 +82,13 @@ void nic_peer_down(struct nic *nic, uint32_t peer)
 	nic->downs++;
 	nic->down_peer = peer;
 	nic->count_at_down = nic->count;
+}
+
+void nic_port_change(struct nic *nic, bool active)
+{
+	nic->port_changes++;
+	nic->port_down = !active;
+	nic->wire->ops->show_port(nic->wire, active);
 }
 
 void nic_log(struct nic *nic, enum nic_log_level level, const char *fmt, ...)

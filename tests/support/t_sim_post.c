@@ -32,9 +32,9 @@ struct plan {
 	struct sim_end *end;
 	enum kind kind;
 	uint32_t len;
-	uint32_t remote; /* offset in the peer's arena */
-	uint32_t local;	 /* region of the local list */
-	bool inline_data;
+	uint32_t remote;      /* offset in the peer's arena */
+	uint32_t local;	      /* region of the local list */
+	uint32_t inline_mask; /* bit i: piece i is inline data */
 	unsigned pieces;
 	uint32_t at[PIECES_MAX], bytes[PIECES_MAX];
 	uint8_t fence;
@@ -97,7 +97,7 @@ static uint32_t draw_len(struct sim *sim, uint32_t most)
 	return len < most ? len : most;
 }
 
-static void draw_pieces(struct plan *plan, unsigned most)
+static void draw_pieces(struct plan *plan)
 {
 	struct t_rng *rng = &plan->sim->rng;
 	uint32_t left = plan->len, bytes;
@@ -105,7 +105,7 @@ static void draw_pieces(struct plan *plan, unsigned most)
 	plan->pieces = 0;
 	while (left) {
 		bytes = left;
-		if (plan->pieces + 1 < most && t_chance(rng, 500))
+		if (plan->pieces + 1 < PIECES_MAX && t_chance(rng, 500))
 			bytes = 1 + t_below(rng, left);
 		plan->bytes[plan->pieces] = bytes;
 		plan->at[plan->pieces++] =
@@ -146,6 +146,16 @@ static void draw_atomic(struct plan *plan)
 		plan->at[0] = SIM_SCRATCH;
 }
 
+/* What is inline is copied when the WQE is built, from the model. */
+static void draw_inline(struct plan *plan)
+{
+	unsigned i;
+
+	for (i = 0; i < plan->pieces; i++)
+		if (plan->bytes[i] <= 100 && t_chance(&plan->sim->rng, 500))
+			plan->inline_mask |= 1u << i;
+}
+
 static void draw(struct plan *plan)
 {
 	struct sim *sim = plan->sim;
@@ -173,9 +183,9 @@ static void draw(struct plan *plan)
 	} else if (t_chance(rng, 200)) {
 		plan->local = SIM_SINK;
 	}
-	plan->inline_data = plan->kind <= SEND_IMM && plan->len <= 200 &&
-			    t_chance(rng, 300);
-	draw_pieces(plan, plan->inline_data ? 1 : PIECES_MAX);
+	draw_pieces(plan);
+	if (plan->kind <= SEND_IMM && t_chance(rng, 500))
+		draw_inline(plan);
 	plan->solicited = consumes(plan->kind) && t_chance(rng, 300);
 }
 
@@ -185,9 +195,7 @@ static void fence_hazards(struct plan *plan)
 	struct sim_end *end = plan->end;
 	bool fills = plan->kind == READ || is_atomic(plan->kind);
 	bool writes = plan->kind <= WRITE_IMM || is_atomic(plan->kind);
-	/* An inline payload is copied when the WQE is built. */
-	bool uses_sink = !fills && !plan->inline_data && plan->len &&
-			 plan->local == SIM_SINK;
+	bool uses_sink = !fills && plan->len && plan->local == SIM_SINK;
 
 	if ((writes && end->reads_target) || (uses_sink && end->fills_sink))
 		if (plan->fence < HW_FENCE_FENCE)
@@ -299,15 +307,15 @@ static void build(struct plan *plan)
 		add_raddr(plan);
 	if (is_atomic(plan->kind))
 		add_atomic(plan);
-	if (plan->inline_data) {
-		t_inline(&end->qp, end->model + plan->at[0], plan->len);
-		return;
-	}
 	if (plan->kind == RECUT)
 		add_umr(plan);
 	for (i = 0; i < plan->pieces; i++)
-		t_data(&end->qp, end->arena + plan->at[i], plan->bytes[i],
-		       any_key(plan->sim, end));
+		if (plan->inline_mask >> i & 1)
+			t_inline(&end->qp, end->model + plan->at[i],
+				 plan->bytes[i]);
+		else
+			t_data(&end->qp, end->arena + plan->at[i],
+			       plan->bytes[i], any_key(plan->sim, end));
 }
 
 /* ------------------------------------------------------------ the model */

@@ -256,6 +256,43 @@ static void test_segments_that_are_missing_fail(void **state)
 	assert_true(t_logged(&p->node[0], "leaves no room for the WAIT"));
 }
 
+/* Headers inline and their payload by address, as UCX sends them. */
+static void test_inline_and_data_segments_mix(void **state)
+{
+	static const uint32_t heads[] = {0, 1, 12, 13, 28, 44, 60, 500};
+	struct t_pair *p = *state;
+	uint32_t lens[] = {0, 3, 3000, 11000}, i, k, at;
+	uint8_t head[500], *to = p->memory[1];
+	uint16_t index;
+
+	t_fill(head, sizeof(head), 3);
+	t_fill(p->memory[0], 12000, 4);
+	for (i = 0; i < 8; i++)
+		for (k = 0; k < 4; k++) {
+			memset(to, 0x55, 24000);
+			t_begin(&p->qp[0], HW_OP_RDMA_WRITE, 0, T_SIGNALED);
+			t_raddr(&p->qp[0], to, p->key[1]);
+			t_data(&p->qp[0], p->memory[0], 5, p->key[0]);
+			t_inline(&p->qp[0], head, heads[i]);
+			t_data(&p->qp[0], p->memory[0], lens[k] + 1, p->key[0]);
+			t_inline(&p->qp[0], head, 7);
+			t_data(&p->qp[0], p->memory[0], lens[k] + 9, p->key[0]);
+			index = t_end(&p->qp[0]);
+			run(p);
+			t_expect(&p->cq[0], HW_CQE_REQ, index);
+			assert_memory_equal(to, p->memory[0], 5);
+			at = 5;
+			assert_memory_equal(to + at, head, heads[i]);
+			at += heads[i];
+			assert_memory_equal(to + at, p->memory[0], lens[k] + 1);
+			at += lens[k] + 1;
+			assert_memory_equal(to + at, head, 7);
+			at += 7;
+			assert_memory_equal(to + at, p->memory[0], lens[k] + 9);
+			assert_int_equal(to[at + lens[k] + 9], 0x55);
+		}
+}
+
 static void test_inline_data_longer_than_its_wqe_fails(void **state)
 {
 	struct t_pair *p = *state;
@@ -408,6 +445,7 @@ int main(void)
 		T_PAIR_TEST(test_write_with_immediate_consumes_a_receive),
 		T_PAIR_TEST(test_an_unknown_opcode_fails),
 		T_PAIR_TEST(test_segments_that_are_missing_fail),
+		T_PAIR_TEST(test_inline_and_data_segments_mix),
 		T_PAIR_TEST(test_inline_data_longer_than_its_wqe_fails),
 		T_PAIR_TEST(test_inline_data_of_a_read_fails),
 		T_PAIR_TEST(test_a_bad_local_key_fails),

@@ -172,6 +172,8 @@ static void test_the_oldest_events_are_kept(void **state)
 	}
 	event.type = NIC_EVENT_COMM_EST; /* of no interest */
 	gda_emu_on_event(backend, &event);
+	event.type = NIC_EVENT_PORT_ACTIVE;
+	gda_emu_on_event(backend, &event);
 	for (i = 0; i < GDA_EMU_EVENTS_MAX; i++) {
 		assert_int_equal(ops->event_poll(backend, &got), 1);
 		assert_int_equal(got.type, GDA_EVENT_QP_FATAL);

@@ -109,6 +109,14 @@ static void test_names_of_choices_are_found_whole(void **state)
 	assert_int_equal(config.doorbell, GDA_DOORBELL_EARLY);
 	assert_int_equal(LOAD("GDA_DOORBELL", "blueflame"), 0);
 	assert_int_equal(config.doorbell, GDA_DOORBELL_BLUEFLAME);
+	assert_int_equal(LOAD("GDA_SHARED", "block"), 0);
+	assert_int_equal(config.shared, GDA_SHARED_BLOCK);
+	assert_int_equal(LOAD("GDA_SHARED", "0"), 0);
+	assert_int_equal(config.shared, GDA_SHARED_NO);
+	assert_int_equal(LOAD("GDA_QUEUE_PLACE", "gpu"), 0);
+	assert_int_equal(config.queue_place, GDA_PLACE_GPU);
+	assert_int_equal(LOAD("GDA_HEAP_PLACE", "gpu"), 0);
+	assert_int_equal(config.heap_place, GDA_PLACE_GPU);
 	refuse("GDA_DOORBELL", "blue");
 	refuse("GDA_DOORBELL", "lassic");
 	refuse("GDA_CQ", "collapsed|ring");

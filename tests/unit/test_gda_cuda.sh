@@ -8,7 +8,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat >"$work/kernel.cu" <<'CODE'
-#include "stack/gda_dev.h"
+#include "stack/gda_dev_group.h"
 
 #define ATOMICS(suffix, type)                                                  \
 	__device__ int atomics_##suffix(const struct gda_dev *dev, type *at)   \
@@ -34,6 +34,26 @@ cat >"$work/kernel.cu" <<'CODE'
 ATOMICS(u32, uint32_t)
 ATOMICS(u64, uint64_t)
 
+__device__ int groups(const struct gda_dev *dev, uint64_t *at)
+{
+	struct gda_dev_group group = gda_dev_group_block();
+	struct gda_dev_copy copy = {at, at, 8, 1, 0};
+	struct gda_dev_signal signal = {at, 1, 1, GDA_DEV_SIGNAL_SET};
+	struct gda_dev_atomic_call add = {at, 1, 0, GDA_DEV_ADD, 8, 1};
+	struct gda_qp_error error;
+	uint64_t old = 0;
+
+	return gda_dev_put_warp(dev, at, at, 8, 1) |
+	       gda_dev_get_block(dev, at, at, 8, 1) |
+	       gda_dev_atomic_fetch_add_u64_warp(dev, at, 1, 1, &old) |
+	       gda_dev_put_each(dev, &group, &copy) |
+	       gda_dev_put_value_each(dev, &group, &copy, 1) |
+	       gda_dev_put_signal_each(dev, &group, &copy, &signal) |
+	       gda_dev_atomic_each(dev, &group, &add, false) |
+	       gda_dev_quiet_block(dev) | gda_dev_barrier_block(dev) |
+	       gda_dev_qp_error(dev, 1, 0, &error);
+}
+
 __global__ void kernel(struct gda_dev handle, uint64_t *at, float *f, int *out)
 {
 	struct gda_dev dev = gda_dev_lane(&handle, (int)blockIdx.x);
@@ -56,6 +76,7 @@ __global__ void kernel(struct gda_dev handle, uint64_t *at, float *f, int *out)
 	rc |= atomics_u32(&dev, (uint32_t *)at) | atomics_u64(&dev, at);
 	rc |= gda_dev_fence(&dev) | gda_dev_flush(&dev);
 	rc |= gda_dev_quiet(&dev) | gda_dev_quiet_pe(&dev, 1);
+	rc |= groups(&dev, at);
 	*out = rc | gda_dev_barrier(&dev) | (int)seen | (int)value;
 }
 CODE

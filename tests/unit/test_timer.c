@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "emu/qp.h"
+
 static struct t_pair *open_with(const struct t_connect *connect)
 {
 	struct t_pair_options options = t_pair_defaults;
@@ -317,6 +319,7 @@ static void test_a_peer_that_goes_in_mid_transfer(void **state)
 			}
 			leave(p);
 			t_run(p->node, 1);
+			t_run_for(p->node, 1, NIC_GONE_NS);
 			while (p->cq[0].ci < p->qp[0].sq_pi) {
 				struct hw_cqe_info info;
 
@@ -331,7 +334,7 @@ static void test_a_peer_that_goes_in_mid_transfer(void **state)
 		}
 }
 
-static void test_a_peer_that_has_gone_is_reported_at_the_next_send(void **state)
+static void test_a_peer_that_has_gone_fails_the_next_send_in_time(void **state)
 {
 	struct t_pair *p = *state;
 
@@ -348,6 +351,9 @@ static void test_a_peer_that_has_gone_is_reported_at_the_next_send(void **state)
 	t_pair_rdma(p, HW_OP_RDMA_WRITE, 8);
 	t_ring(&p->qp[0]);
 	t_run(p->node, 1);
+	t_run_for(p->node, 1, NIC_GONE_NS - 1);
+	t_expect_none(&p->cq[0]);
+	t_run_for(p->node, 1, 1);
 	t_expect_error(&p->cq[0], HW_CQE_REQ_ERR, 2, HW_SYND_RETRY_EXC);
 	assert_true(t_logged(&p->node[0], "its peer is gone"));
 }
@@ -368,7 +374,7 @@ int main(void)
 		cmocka_unit_test(test_an_address_that_nobody_has),
 		cmocka_unit_test(test_a_peer_that_goes_in_mid_transfer),
 		T_PAIR_TEST(
-			test_a_peer_that_has_gone_is_reported_at_the_next_send),
+			test_a_peer_that_has_gone_fails_the_next_send_in_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PEs for benchmarks and examples: see pes.h.
+ *
+ * Thread: the main one; each PE is initialised and finalised by one of its
+ * own, because those calls wait for each other.
+ */
+#include "bench/pes.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+struct job {
+	struct pes *pes;
+	struct gda_config config;
+	uint64_t arena_bytes;
+	int pe;
+	int rc;
+	char why[256];
+	pthread_t thread;
+};
+
+static void *open_one(void *arg)
+{
+	struct job *job = arg;
+	struct pes *pes = job->pes;
+
+	job->rc = gda_init(&job->config, &pes->gda[job->pe]);
+	if (!job->rc) {
+		pes->arena[job->pe] =
+			gda_calloc(pes->gda[job->pe], 1, job->arena_bytes);
+		job->rc = pes->arena[job->pe] ? 0 : -1;
+	}
+	snprintf(job->why, sizeof(job->why), "%s", gda_last_error());
+	return NULL;
+}
+
+static void *close_one(void *arg)
+{
+	struct job *job = arg;
+
+	job->rc = gda_finalize(job->pes->gda[job->pe]);
+	return NULL;
+}
+
+static int run_jobs(struct job *jobs, int npes, void *(*fn)(void *))
+{
+	int pe, rc = 0;
+
+	for (pe = 0; pe < npes; pe++)
+		pthread_create(&jobs[pe].thread, NULL, fn, &jobs[pe]);
+	for (pe = 0; pe < npes; pe++) {
+		pthread_join(jobs[pe].thread, NULL);
+		if (jobs[pe].rc && !rc)
+			fprintf(stderr, "PE %d: %s\n", pe, jobs[pe].why);
+		rc |= jobs[pe].rc != 0;
+	}
+	return rc;
+}
+
+static int map_all(struct pes *pes)
+{
+	struct gda_piece piece;
+	unsigned i;
+	int pe, rc;
+
+	for (pe = 0; pe < pes->npes; pe++)
+		for (i = 0; !gda_memory(pes->gda[pe], i, &piece); i++) {
+			rc = gpu_map(pes->gpu, piece.addr, piece.len);
+			if (rc) {
+				fprintf(stderr, "%s\n", gpu_error(pes->gpu));
+				return 1;
+			}
+		}
+	return 0;
+}
+
+static void unmap_all(struct pes *pes)
+{
+	struct gda_piece piece;
+	unsigned i;
+	int pe;
+
+	for (pe = 0; pe < pes->npes; pe++)
+		for (i = 0;
+		     pes->gda[pe] && !gda_memory(pes->gda[pe], i, &piece); i++)
+			gpu_unmap(pes->gpu, piece.addr);
+}
+
+/* ------------------------------------------------------------- GPU memory */
+
+/* A struct gpu is for one thread at a time, and PEs start in their own. */
+static pthread_mutex_t gpu_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *alloc_on_gpu(void *arg, size_t bytes)
+{
+	void *memory;
+
+	pthread_mutex_lock(&gpu_lock);
+	memory = gpu_alloc_device(arg, bytes);
+	pthread_mutex_unlock(&gpu_lock);
+	return memory;
+}
+
+static void free_on_gpu(void *arg, void *memory)
+{
+	pthread_mutex_lock(&gpu_lock);
+	gpu_free_device(arg, memory);
+	pthread_mutex_unlock(&gpu_lock);
+}
+
+static int copy_on_gpu(void *arg, void *to, const void *from, size_t bytes)
+{
+	int rc;
+
+	pthread_mutex_lock(&gpu_lock);
+	rc = gpu_copy(arg, to, from, bytes);
+	pthread_mutex_unlock(&gpu_lock);
+	return rc;
+}
+
+int pes_open(struct pes *pes, int npes, const struct gda_config *config,
+	     uint64_t arena_bytes, uint64_t seed)
+{
+	struct gpu_config gpu = {.seed = seed};
+	struct job jobs[PES_MAX];
+	int pe;
+
+	memset(pes, 0, sizeof(*pes));
+	memset(jobs, 0, sizeof(jobs));
+	if (npes < 1 || npes > PES_MAX || gpu_open(&gpu, &pes->gpu)) {
+		fprintf(stderr, "no GPU, or not 1 to %d PEs\n", PES_MAX);
+		return 1;
+	}
+	pes->memory = (struct gda_gpu_memory){alloc_on_gpu, free_on_gpu,
+					      copy_on_gpu, pes->gpu};
+	pes->npes = npes;
+	pes->group = gda_local_group_create(npes);
+	for (pe = 0; pe < npes; pe++) {
+		jobs[pe].pes = pes;
+		jobs[pe].pe = pe;
+		jobs[pe].arena_bytes = arena_bytes;
+		jobs[pe].config = *config;
+		jobs[pe].config.group = pes->group;
+		jobs[pe].config.gpu = &pes->memory;
+		jobs[pe].config.npes = npes;
+		jobs[pe].config.pe = pe;
+		jobs[pe].config.heap_bytes = arena_bytes + 65536;
+		jobs[pe].config.emu.progress = gpu_is_runner(pes->gpu)
+						       ? GDA_PROGRESS_HOOK
+						       : GDA_PROGRESS_RUNNER;
+	}
+	if (!run_jobs(jobs, npes, open_one) && !map_all(pes))
+		return 0;
+	pes_close(pes);
+	return 1;
+}
+
+void pes_close(struct pes *pes)
+{
+	struct job jobs[PES_MAX];
+	int pe;
+
+	unmap_all(pes);
+	memset(jobs, 0, sizeof(jobs));
+	for (pe = 0; pe < pes->npes; pe++) {
+		jobs[pe].pes = pes;
+		jobs[pe].pe = pe;
+	}
+	run_jobs(jobs, pes->npes, close_one);
+	gda_local_group_free(pes->group);
+	gpu_close(pes->gpu);
+}
+
+int pes_run(struct pes *pes, const struct gpu_kernel *kernel,
+	    const struct gpu_shape *shape, const void *args)
+{
+	const uint8_t *at = args;
+	int pe, rc = 0;
+
+	for (pe = 0; !rc && pe < pes->npes; pe++) {
+		struct gpu_shape own = *shape;
+
+		own.stream = (uint32_t)pe;
+		rc = gpu_launch(pes->gpu, kernel, &own, at);
+		at += kernel->args_bytes;
+	}
+	if (!rc)
+		rc = gpu_wait(pes->gpu, GPU_STREAMS);
+	if (rc)
+		fprintf(stderr, "%s: %s\n", kernel->name, gpu_error(pes->gpu));
+	return rc != 0;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* cmake -B build && cmake --build build && build/bin/03_embedding
+ * cmake --build build --target cuda && build/bin/03_embedding_cuda
+ *
+ * Two PEs hold half a table each. PE 0 serves: its kernel gathers and adds up
+ * the rows of each bag, and tells the host, which launches the next stage.
+ */
+#include <stdio.h>
+
+#include "bench/pes.h"
+#include "kernels/embedding.h"
+#include "stack/dev/order.h"
+
+enum { NPES = 2, ROWS = 1000, DIMS = 64, BAGS = 8, IN_BAG = 40, CACHE = 64 };
+enum { BLOCKS = 2, THREADS = 64, HALF = ROWS / NPES * DIMS };
+
+/* What the kernels and the host share. */
+struct shared {
+	uint64_t first[BAGS + 1], numbers[BAGS * IN_BAG];
+	uint64_t ready, tags[CACHE], candidates[CACHE];
+	float pooled[BAGS * DIMS], weights[DIMS], scores[BAGS];
+	float cached[CACHE * DIMS];
+	struct embedding_counts counts;
+	uint32_t blocks_done;
+	int32_t code;
+};
+
+static int serve(struct pes *pes, struct embedding_args *args,
+		 const struct embedding_score_args *score)
+{
+	struct gpu_shape lookup = {BLOCKS, THREADS, 0, 0};
+	struct gpu_shape next = {1, THREADS, 0, 1};
+	int rc = gpu_launch(pes->gpu, &embedding_lookup, &lookup, args);
+
+	while (rc >= 0 && gda_order_load_signal_64(args->ready) != args->batch)
+		rc = gpu_run(pes->gpu);
+	if (rc >= 0)
+		rc = gpu_launch(pes->gpu, &embedding_score, &next, score);
+	return rc ? rc : gpu_wait(pes->gpu, GPU_STREAMS);
+}
+
+static int run(struct pes *pes, struct shared *s)
+{
+	float *table = pes->arena[0], want = 0;
+	struct embedding_cache cache = {s->tags, s->candidates, s->cached,
+					CACHE, 0};
+	struct gda_dev dev = *gda_device(pes->gda[0]);
+	struct embedding_args args = {dev,	 table,	     table + HALF,
+				      s->first,	 s->numbers, s->pooled,
+				      cache,	 &s->counts, &s->blocks_done,
+				      &s->ready, 0,	     ROWS,
+				      DIMS,	 BAGS,	     &s->code};
+	struct embedding_score_args score = {s->pooled, s->weights, s->scores,
+					     DIMS, BAGS};
+	uint32_t row, c;
+	uint64_t i;
+	int rc = 0;
+
+	/* Row r holds r, so a sum of rows is a sum of their numbers. */
+	for (row = 0; row < ROWS; row++)
+		for (table = pes->arena[row % NPES], c = 0; c < DIMS; c++)
+			table[row / NPES * DIMS + c] = (float)row;
+	for (i = 0; i < BAGS * IN_BAG; i++)
+		s->numbers[i] = i * i % 97;
+	for (i = 0; i < IN_BAG; i++)
+		want += (float)s->numbers[i];
+	for (i = 0; i <= BAGS; i++)
+		s->first[i] = i * IN_BAG;
+	s->weights[0] = 1;
+	for (args.batch = 1; !rc && args.batch <= 3; args.batch++)
+		rc = serve(pes, &args, &score);
+	printf("bag 0: %g, expected %g; of the rows, %llu came from the "
+	       "cache\n",
+	       (double)s->scores[0], (double)want,
+	       (unsigned long long)s->counts.hit);
+	return rc || s->code || s->scores[0] != want;
+}
+
+int main(void)
+{
+	uint64_t staging = embedding_staging_bytes(BLOCKS, THREADS, DIMS);
+	struct gda_config config;
+	struct shared *shared;
+	struct pes pes;
+	int rc = 1;
+
+	if (gda_config_load(&config))
+		return 1;
+	config.backend = "emu";
+	config.shared = GDA_SHARED_GPU;
+	if (pes_open(&pes, NPES, &config, HALF * sizeof(float) + staging, 0))
+		return 1;
+	shared = gpu_alloc(pes.gpu, sizeof(*shared));
+	if (shared)
+		rc = run(&pes, shared);
+	gpu_free(pes.gpu, shared);
+	pes_close(&pes);
+	return rc;
+}
