@@ -49,7 +49,7 @@ static uint8_t *find_ring(struct cmd *cmd, uint32_t log_bytes,
 	};
 
 	*umem = cmd_umem(cmd, &ring);
-	return *umem ? (uint8_t *)(*umem)->mem.addr + ring.offset : NULL;
+	return *umem ? (*umem)->base + ring.offset : NULL;
 }
 
 /* Find the ring and the record in their umems. */
@@ -72,7 +72,7 @@ static bool bind_memory(struct cmd *cmd, struct nic_cq *cq)
 	cq->dbr_umem = cmd_umem(cmd, &dbr);
 	if (!cq->dbr_umem)
 		return false;
-	cq->dbrec = (uint8_t *)cq->dbr_umem->mem.addr + dbr.offset;
+	cq->dbrec = cq->dbr_umem->base + dbr.offset;
 	/* What is there now is no arm: whatever differs from it later is. */
 	if (dma_load_record(cq->dbrec + 4 * HW_CQ_DBR_ARM, &cq->arm_record))
 		cq->arm_record = 0;

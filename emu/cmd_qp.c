@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "emu/cmd.h"
+#include "emu/dma.h"
 
 enum { QPC = HW_QPC_OFFSET };
 
@@ -176,14 +177,14 @@ static bool bind_memory(struct cmd *cmd, struct nic_qp *qp)
 	qp->wq_umem = cmd_umem(cmd, &wq);
 	if (!qp->wq_umem)
 		return false;
-	qp->rq.ring = (uint8_t *)qp->wq_umem->mem.addr + wq.offset;
+	qp->rq.ring = qp->wq_umem->base + wq.offset;
 	qp->sq.ring = qp->rq.ring + rq_bytes;
 	if (qp->no_dbr && !qp->rq.present && !dbr.id)
 		return true; /* nobody would read a record */
 	qp->dbr_umem = cmd_umem(cmd, &dbr);
 	if (!qp->dbr_umem)
 		return false;
-	record = (uint8_t *)qp->dbr_umem->mem.addr + dbr.offset;
+	record = qp->dbr_umem->base + dbr.offset;
 	qp->rq.dbrec_word = record + sizeof(be32) * HW_DBR_RCV;
 	qp->sq.dbrec_word = record + sizeof(be32) * HW_DBR_SND;
 	return true;
@@ -209,6 +210,7 @@ static void bind_objects(struct nic *nic, const uint8_t *qpc, struct nic_qp *qp)
 		qp->rmp = nic_rmp_get(nic, hw_get(qpc, HW_QPC_SRQN_RMPN));
 	if (qp->uar) {
 		qp->uar->users++;
+		qp->uar->qps++;
 		qp->uar->no_dbr_users += qp->no_dbr;
 	}
 	qp->cq_send->users++;
@@ -219,6 +221,15 @@ static void bind_objects(struct nic *nic, const uint8_t *qpc, struct nic_qp *qp)
 		qp->dbr_umem->users++;
 	if (qp->rmp)
 		qp->rmp->users++;
+}
+
+/* A send ring on a GPU is read through a window; see nic_sq_fetch(). */
+static bool make_window(struct nic_sq *sq)
+{
+	if (!sq->size || !dma_is_device(sq->ring))
+		return true;
+	sq->window = calloc(1, sizeof(*sq->window));
+	return sq->window != NULL;
 }
 
 bool cmd_create_qp(struct cmd *cmd)
@@ -235,7 +246,9 @@ bool cmd_create_qp(struct cmd *cmd)
 		free(qp);
 		return false;
 	}
-	if (nic_table_add(&cmd->nic->qps, qp, &qp->number)) {
+	if (!make_window(&qp->sq) ||
+	    nic_table_add(&cmd->nic->qps, qp, &qp->number)) {
+		free(qp->sq.window);
 		free(qp);
 		return cmd_no_resources(cmd, "QPs");
 	}

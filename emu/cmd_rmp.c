@@ -67,8 +67,8 @@ static bool bind_memory(struct cmd *cmd, struct nic_rmp *rmp)
 	rmp->dbr_umem = cmd_umem(cmd, &dbr);
 	if (!rmp->dbr_umem)
 		return false;
-	rmp->rq.ring = (uint8_t *)rmp->wq_umem->mem.addr + ring.offset;
-	rmp->rq.dbrec_word = (uint8_t *)rmp->dbr_umem->mem.addr + dbr.offset;
+	rmp->rq.ring = rmp->wq_umem->base + ring.offset;
+	rmp->rq.dbrec_word = rmp->dbr_umem->base + dbr.offset;
 	return true;
 }
 

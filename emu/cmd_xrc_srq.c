@@ -68,8 +68,8 @@ static bool bind_memory(struct cmd *cmd, struct nic_rmp *srq)
 	srq->dbr_umem = cmd_umem(cmd, &dbr);
 	if (!srq->dbr_umem)
 		return false;
-	srq->rq.ring = (uint8_t *)srq->wq_umem->mem.addr + ring.offset;
-	srq->rq.dbrec_word = (uint8_t *)srq->dbr_umem->mem.addr + dbr.offset;
+	srq->rq.ring = srq->wq_umem->base + ring.offset;
+	srq->rq.dbrec_word = srq->dbr_umem->base + dbr.offset;
 	return true;
 }
 

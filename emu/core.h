@@ -73,6 +73,8 @@ struct nic {
 	uint32_t active_qps; /* in RTS or ERR: they read doorbells */
 	bool link_down;	     /* see nic_set_port_active() */
 	bool unwatched;	     /* the runner was told that it need not look */
+	bool told_atomics;   /* of those that are not atomic on a GPU */
+	bool told_lost;	     /* of writes to a GPU that has failed */
 	struct nic_scan scan;
 	struct nic_notice notices[NIC_NOTICES];
 	uint32_t notice_pi, notice_ci;

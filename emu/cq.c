@@ -47,7 +47,8 @@ void nic_cq_poll_record(struct nic *nic, struct nic_cq *cq)
 	struct hw_cq_arm_info arm;
 	be32 word;
 
-	if (!cq->dbrec || cq->uar->trapped ||
+	/* Who has its record on a GPU rings the register for an event. */
+	if (!cq->dbrec || cq->uar->trapped || dma_is_device(cq->dbrec) ||
 	    dma_load_record(cq->dbrec + 4 * HW_CQ_DBR_ARM, &word.raw))
 		return;
 	if (word.raw == cq->arm_record)

@@ -8,7 +8,8 @@
  * call jumps back into it. Every other fault is somebody else's
  * (fault.c), even of a signal handler that interrupts the call.
  *
- * Not modelled: CUDA memory (NIC_MEM_CUDA is refused at registration).
+ * Device memory is known by its address (dma.h) and left to dma_cuda.c.
+ *
  * Thread: any; the guard is per thread.
  */
 #include "emu/dma.h"
@@ -18,6 +19,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "emu/dma_cuda.h"
 #include "emu/fault.h"
 #include "emu/order.h"
 
@@ -85,6 +87,18 @@ static bool guarded(const siginfo_t *info, ucontext_t *context)
 	guard.fault = (uintptr_t)info->si_addr;
 	fault_leave(context);
 	GUARD_JUMP(guard);
+}
+
+int dma_attach(const struct nic_mem *mem, void **address, const char **why)
+{
+	*why = "it is empty, wraps at 2^64, or is of no kind that there is";
+	if (!mem->len || (uint64_t)(uintptr_t)mem->addr + (mem->len - 1) <
+				 (uint64_t)(uintptr_t)mem->addr)
+		return -EINVAL;
+	if (mem->kind == NIC_MEM_CUDA)
+		return dma_cuda_attach(mem, address, why);
+	*address = dma_host_address((uintptr_t)mem->addr);
+	return mem->kind == NIC_MEM_HOST ? 0 : -ENOTSUP;
 }
 
 int dma_init(void)
@@ -207,6 +221,8 @@ int dma_copy(void *dst, const void *src, size_t len)
 {
 	if (!len)
 		return 0;
+	if (__builtin_expect(dma_is_device(dst) | dma_is_device(src), 0))
+		return dma_cuda_copy(dst, src, len);
 	if (poisoned(dst, len))
 		return -EFAULT;
 	if (poisoned(src, len))
@@ -228,9 +244,12 @@ int dma_probe(const void *src, size_t len)
 {
 	const volatile uint8_t *bytes = src;
 	size_t i;
+	uint8_t byte;
 
 	if (!len)
 		return 0;
+	if (dma_is_device(src))
+		return dma_cuda_copy(&byte, (const uint8_t *)src + len - 1, 1);
 	if (poisoned(src, len) || GUARD_SET(guard))
 		return -EIO;
 	begin_guard(src, src, len);
@@ -245,6 +264,9 @@ int dma_write_cqe(void *dst, const void *cqe)
 {
 	uint64_t words[8];
 
+	if (dma_is_device(dst))
+		return dma_cuda_write_cqe(dst, cqe);
+	dma_settle();
 	memcpy(words, cqe, sizeof(words));
 	if (poisoned(dst, 64) || GUARD_SET(guard))
 		return -EFAULT;
@@ -257,6 +279,8 @@ int dma_write_cqe(void *dst, const void *cqe)
 
 int dma_load_record(const void *word, uint32_t *value)
 {
+	if (dma_is_device(word))
+		return dma_cuda_copy(value, word, 4);
 	if (poisoned(word, 4) || GUARD_SET(guard))
 		return -EIO;
 	begin_guard(word, word, 4);
@@ -265,8 +289,8 @@ int dma_load_record(const void *word, uint32_t *value)
 	return 0;
 }
 
-/* The new value, or the old one if the comparison fails. */
-static uint64_t atomic_result(const struct dma_atomic *op, uint64_t old)
+/* The old value if the comparison fails. */
+uint64_t dma_atomic_result(const struct dma_atomic *op, uint64_t old)
 {
 	uint64_t top = op->compare; /* fetch and add: tops of the fields */
 
@@ -286,7 +310,7 @@ static uint64_t atomic_4(uint32_t *addr, const struct dma_atomic *op)
 	uint32_t old = __atomic_load_n(addr, __ATOMIC_ACQUIRE);
 
 	while (!__atomic_compare_exchange_n(
-		addr, &old, (uint32_t)atomic_result(op, old), false,
+		addr, &old, (uint32_t)dma_atomic_result(op, old), false,
 		__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		;
 	return old;
@@ -296,9 +320,9 @@ static uint64_t atomic_8(uint64_t *addr, const struct dma_atomic *op)
 {
 	uint64_t old = __atomic_load_n(addr, __ATOMIC_ACQUIRE);
 
-	while (!__atomic_compare_exchange_n(addr, &old, atomic_result(op, old),
-					    false, __ATOMIC_ACQ_REL,
-					    __ATOMIC_ACQUIRE))
+	while (!__atomic_compare_exchange_n(addr, &old,
+					    dma_atomic_result(op, old), false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		;
 	return old;
 }
@@ -306,6 +330,9 @@ static uint64_t atomic_8(uint64_t *addr, const struct dma_atomic *op)
 int dma_atomic(void *addr, unsigned bytes, const struct dma_atomic *op,
 	       uint64_t *original)
 {
+	if (dma_is_device(addr))
+		return dma_cuda_atomic(addr, bytes, op, original);
+	dma_settle();
 	if (poisoned(addr, bytes) || GUARD_SET(guard))
 		return -EFAULT;
 	begin_guard(addr, addr, bytes);

@@ -14,7 +14,8 @@
  * What was rung lately is looked at in every step; the rest in slices, one a
  * step, so that a thousand idle queue pairs cost little (architecture, 9).
  *
- * Nobody looks at a page that is trapped, nor at the records of its queues:
+ * Records on a GPU are read when their page rings (record_rests()). Nobody
+ * looks at a page that is trapped, nor at the records of its queues:
  * every store comes by nic_uar_write(), so none is overwritten unseen.
  *
  * Source: rdma-core mlx5 qp.c, post_send_db(); hw/doorbell.h.
@@ -24,7 +25,10 @@
 #include "emu/dma.h"
 #include "emu/order.h"
 
-enum { SLICE = 32 }; /* objects of each kind in one step */
+enum {
+	SLICE = 32, /* objects of each kind in one step */
+	RECEIVES_REST_NS = 1000 * 1000,
+};
 
 static void overrun(struct nic *nic, struct nic_qp *qp, uint16_t pi)
 {
@@ -212,8 +216,10 @@ static bool scan_uar(struct nic *nic, struct nic_uar *uar)
 		cq_register(nic, uar, nic_order_take_register(cq_doorbell));
 		rung = true;
 	}
-	if (rung)
+	if (rung) {
+		uar->rings++;
 		heat_uar(nic, uar);
+	}
 	return rung;
 }
 
@@ -291,6 +297,23 @@ void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp)
 
 /* --------------------------------------------------------------- records */
 
+/*
+ * A record on a GPU takes microseconds to read, so it is not looked at all the
+ * time but once after each ring of its page: a register that another queue
+ * pair overwrote is found then, and one that nobody shares needs no record.
+ */
+static bool record_rests(struct nic_qp *qp)
+{
+	const struct nic_uar *uar = qp->uar;
+
+	if (!dma_is_device(qp->sq.dbrec_word))
+		return false;
+	if (qp->sq.rings == uar->rings || uar->qps == 1)
+		return true;
+	qp->sq.rings = uar->rings;
+	return false;
+}
+
 /* Compat: is the record ahead of what the register said? */
 static bool scan_record(struct nic *nic, struct nic_qp *qp)
 {
@@ -298,7 +321,7 @@ static bool scan_record(struct nic *nic, struct nic_qp *qp)
 	be32 word;
 
 	if (!qp->sq.dbrec_word || qp->no_dbr || qp->uar->trapped ||
-	    !nic_qp_takes_doorbells(qp->state))
+	    !nic_qp_takes_doorbells(qp->state) || record_rests(qp))
 		return false;
 	if (dma_load_record(qp->sq.dbrec_word, &word.raw)) {
 		nic->counters.dma_faults++;
@@ -325,10 +348,22 @@ static bool scan_record(struct nic *nic, struct nic_qp *qp)
 	return true;
 }
 
+/* A record on a GPU: now and then. */
+static bool receives_rest(const struct nic *nic, struct nic_rq *rq)
+{
+	if (!rq->present || !dma_is_device(rq->dbrec_word))
+		return false;
+	if (rq->looked_ns && nic->now_ns - rq->looked_ns < RECEIVES_REST_NS)
+		return true;
+	rq->looked_ns = nic->now_ns;
+	return false;
+}
+
 /* A receive WQE has no doorbell; one that is posted in ERR is flushed. */
 static bool scan_receives(struct nic *nic, struct nic_qp *qp)
 {
-	if (qp->state != HW_QP_ERR || qp->rmp || nic_rq_peek(nic, &qp->rq))
+	if (qp->state != HW_QP_ERR || qp->rmp || receives_rest(nic, &qp->rq) ||
+	    nic_rq_peek(nic, &qp->rq))
 		return false;
 	nic_qp_ready(nic, qp);
 	return true;

@@ -22,6 +22,7 @@ struct gather {
 	struct nic_packet *packet;
 	uint32_t done; /* bytes */
 	bool by_reference;
+	bool may_refer; /* even if there is room for the bytes */
 	const char **why;
 };
 
@@ -30,6 +31,9 @@ static int add_piece(struct gather *g, void *memory, uint32_t len)
 	struct nic_packet *packet = g->packet;
 	struct nic_iov *iov = packet->body;
 
+	/* Out of a GPU and into it again is a wait for every packet. */
+	if (!g->done && g->may_refer && dma_is_device(memory))
+		g->by_reference = true;
 	if (!g->by_reference) {
 		if (dma_copy((uint8_t *)packet->body + g->done, memory, len)) {
 			g->nic->counters.dma_faults++;
@@ -40,8 +44,8 @@ static int add_piece(struct gather *g, void *memory, uint32_t len)
 		return -ENOBUFS;
 	} else {
 		iov[packet->iov_count].addr = (uintptr_t)memory;
-		iov[packet->iov_count].len = len;
-		iov[packet->iov_count++].kind = NIC_MEM_HOST;
+		iov[packet->iov_count].rsvd12 = 0;
+		iov[packet->iov_count++].len = len;
 	}
 	g->done += len;
 	return 0;
@@ -126,6 +130,7 @@ static int enlarge(struct gather *g)
 	const struct wire *wire = g->nic->wire;
 	int ret = wire->ops->enlarge(g->packet, g->packet->payload_len);
 
+	g->may_refer = false;
 	start(g);
 	*g->why = "no memory to put its many pieces together";
 	return ret;
@@ -139,6 +144,7 @@ int nic_gather(struct nic *nic, const struct nic_qp *qp,
 	struct gather g = {.nic = nic, .packet = packet, .why = &why};
 	int ret;
 
+	g.may_refer = qp->acked && nic->wire->ops->refers;
 	start(&g);
 	ret = add_segments(&g, qp, request, offset);
 	if (ret != -ENOBUFS)
@@ -150,7 +156,10 @@ int nic_gather(struct nic *nic, const struct nic_qp *qp,
 int nic_gather_range(struct nic *nic, const struct mkey_use *use,
 		     struct nic_packet *packet, const char **why)
 {
-	struct gather g = {.nic = nic, .packet = packet, .why = why};
+	struct gather g = {.nic = nic,
+			   .packet = packet,
+			   .may_refer = nic->wire->ops->refers,
+			   .why = why};
 	int ret;
 
 	packet->payload_len = (uint32_t)use->len;

@@ -10,28 +10,44 @@
 #include <stdlib.h>
 
 #include "emu/core.h"
+#include "emu/dma.h"
 #include "hw/cmd_mkey.h"
 
-/* A range that is not empty and does not wrap. */
-static bool range_ok(const struct nic_mem *mem)
+/* Client memory that the NIC can reach; or not, and why. */
+struct attached {
+	const struct nic_mem *mem;
+	void *base;
+	const char *why;
+	int error;
+};
+
+/* Before the lock is taken: a GPU's memory may take a while. */
+static struct attached attach(const struct nic_mem *mem)
 {
-	return mem->len && (uint64_t)(uintptr_t)mem->addr + (mem->len - 1) >=
-				   (uint64_t)(uintptr_t)mem->addr;
+	struct attached a = {.mem = mem};
+
+	a.error = dma_attach(mem, &a.base, &a.why);
+	return a;
 }
 
-static int umem_add(struct nic *nic, const struct nic_mem *mem, uint32_t *id)
+static int umem_add(struct nic *nic, const struct attached *from, uint32_t *id)
 {
+	const struct nic_mem *mem = from->mem;
 	struct nic_umem *umem;
 	int ret;
 
-	if (mem->kind != NIC_MEM_HOST)
-		return -ENOTSUP;
-	if (!range_ok(mem))
-		return -EINVAL;
+	if (from->error) {
+		nic_log(nic, NIC_LOG_ERROR,
+			"%s memory [%p, +0x%llx) is refused: %s",
+			mem->kind == NIC_MEM_CUDA ? "CUDA" : "host", mem->addr,
+			(unsigned long long)mem->len, from->why);
+		return from->error;
+	}
 	umem = calloc(1, sizeof(*umem));
 	if (!umem)
 		return -ENOMEM;
 	umem->mem = *mem;
+	umem->base = from->base;
 	ret = nic_table_add(&nic->umems, umem, &umem->id);
 	if (ret) {
 		free(umem);
@@ -56,12 +72,14 @@ int nic_umem_remove(struct nic *nic, uint32_t id)
 
 int nic_umem_register(struct nic *nic, const struct nic_mem *mem, uint32_t *id)
 {
+	struct attached attached;
 	int ret;
 
 	if (!mem || !id)
 		return -EINVAL;
+	attached = attach(mem);
 	nic_lock(nic);
-	ret = umem_add(nic, mem, id);
+	ret = umem_add(nic, &attached, id);
 	nic_unlock(nic);
 	return ret;
 }
@@ -223,10 +241,10 @@ static int create_mkey(struct nic *nic, const struct nic_mkey_attr *attr,
 }
 
 static int mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
-			 uint32_t *mkey)
+			 const struct attached *memory, uint32_t *mkey)
 {
 	uint32_t id;
-	int ret = umem_add(nic, &attr->mem, &id);
+	int ret = umem_add(nic, memory, &id);
 
 	if (ret)
 		return ret;
@@ -241,12 +259,14 @@ static int mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
 int nic_mkey_register(struct nic *nic, const struct nic_mkey_attr *attr,
 		      uint32_t *mkey)
 {
+	struct attached attached;
 	int ret;
 
 	if (!attr || !mkey)
 		return -EINVAL;
+	attached = attach(&attr->mem);
 	nic_lock(nic);
-	ret = mkey_register(nic, attr, mkey);
+	ret = mkey_register(nic, attr, &attached, mkey);
 	nic_unlock(nic);
 	return ret;
 }
@@ -268,15 +288,18 @@ int nic_mkey_change(struct nic *nic, uint32_t mkey,
 		    const struct nic_mkey_attr *attr)
 {
 	struct nic_mkey *key, *fresh;
+	struct attached attached;
 	uint32_t number;
-	int ret = -ENOENT;
+	int ret;
 
 	if (!attr)
 		return -EINVAL;
+	attached = attach(&attr->mem);
 	nic_lock(nic);
 	key = nic_mkey_get(nic, mkey >> 8);
-	if (key && key->owns_umem)
-		ret = mkey_register(nic, attr, &number);
+	ret = key && key->owns_umem
+		      ? mkey_register(nic, attr, &attached, &number)
+		      : -ENOENT;
 	if (!ret) {
 		fresh = nic_mkey_get(nic, number >> 8);
 		swap_keys(key, fresh);

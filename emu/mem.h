@@ -12,6 +12,7 @@
 
 struct nic_umem {
 	struct nic_mem mem;
+	uint8_t *base; /* mem.addr as dma.h wants it */
 	uint32_t id;
 	uint32_t users; /* QPs, CQs, RMPs and mkeys that name it */
 };
@@ -36,6 +37,8 @@ struct nic_uar {
 	bool trapped; /* rung by nic_uar_write() alone, not looked at */
 	uint64_t seen[NIC_UAR_REGS]; /* words when last looked at */
 	uint32_t no_dbr_users;	     /* QPs that ring at HW_UAR_NO_DBR */
+	uint32_t qps;		     /* that ring here */
+	uint32_t rings; /* times that it was found rung, see scan_record() */
 	struct nic_uar_pieces pieces[NIC_UAR_REGS], cq_pieces;
 };
 

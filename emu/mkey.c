@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "emu/core.h"
+#include "emu/dma.h"
 
 enum { CHECK_AHEAD = 1024 }; /* pieces */
 
@@ -112,7 +113,7 @@ static void *special(struct nic *nic, const struct mkey_use *use, uint64_t *len,
 		*why = "the reserved key needs qpc.rlky";
 		*len = use->len;
 		return reserved_allowed(nic, use->qpn)
-			       ? (void *)(uintptr_t)use->va
+			       ? dma_host_address(use->va)
 			       : NULL;
 	}
 	if (!local ||
@@ -177,7 +178,7 @@ void *nic_mkey_piece(struct nic *nic, const struct mkey_use *use, uint64_t *len,
 		if (key->memory)
 			return key->memory + (at.va - key->start);
 		if (key->mode == HW_MKC_MODE_PA)
-			return (void *)(uintptr_t)at.va;
+			return dma_host_address(at.va);
 		if (!go_deeper(key, &at)) {
 			*why = "the key's list ends before its range";
 			return NULL;
@@ -209,7 +210,7 @@ void nic_mkey_set_free(struct nic_mkey *key, bool free)
 	key->free = free;
 	key->memory = NULL;
 	if (!free && key->umem)
-		key->memory = (uint8_t *)key->umem->mem.addr + key->umem_offset;
+		key->memory = key->umem->base + key->umem_offset;
 }
 
 static void update_access(struct nic_mkey *key, uint64_t mask,

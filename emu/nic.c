@@ -157,6 +157,17 @@ void nic_detach_wire(struct nic *nic)
 	nic_unlock(nic);
 }
 
+/* What was written to GPUs is there, before anybody hears of it. */
+static void settle(struct nic *nic)
+{
+	if (!dma_settle() || nic->told_lost)
+		return;
+	nic->told_lost = true;
+	nic_log(nic, NIC_LOG_ERROR,
+		"writes to GPU memory are lost: the GPU or its CUDA context "
+		"has failed (told once)");
+}
+
 int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 	    size_t out_len)
 {
@@ -164,6 +175,7 @@ int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 		return -EINVAL;
 	nic_lock(nic);
 	nic_cmd_locked(nic, in, in_len, out, out_len);
+	settle(nic);
 	/* A runner that need not look at doorbells sleeps without a limit. */
 	if (nic->ready_head || (nic->unwatched && nic_scan_needed(nic)))
 		nic_wake(nic);
@@ -246,6 +258,8 @@ static bool exchange(struct nic *nic)
 	if (nic->wire)
 		busy = nic->wire->ops->poll(nic->wire, nic, INPUT_BUDGET,
 					    nic->now_ns) != 0;
+	/* All that came, in one wait: an acknowledgement says it is there. */
+	settle(nic);
 	return busy | run_ready(nic);
 }
 
@@ -264,6 +278,7 @@ static enum nic_step_result step_locked(struct nic *nic, uint64_t now_ns)
 		busy = true;
 	if (nic->notice_ci != nic->notice_pi)
 		busy |= send_notices(nic);
+	settle(nic);
 	return busy ? NIC_STEP_BUSY : scan;
 }
 
@@ -443,6 +458,7 @@ int nic_packet_in(struct nic *nic, const struct nic_packet *packet)
 		return -EINVAL;
 	nic_lock(nic);
 	nic_input(nic, packet);
+	settle(nic);
 	nic_unlock(nic);
 	return 0;
 }

@@ -78,6 +78,27 @@ static inline void nic_order_publish_cqe(void *last8, uint64_t value)
 }
 
 /*
+ * What a kernel on a GPU says of itself, in pinned memory: what it stored
+ * before is visible after this. Pairs with its fence.sc.sys (dma_gpu_ptx.h).
+ */
+static inline uint32_t nic_order_load_gpu_state(const uint32_t *state)
+{
+	return __atomic_load_n(state, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Cancel a kernel that does not start: either this sees that it has started,
+ * or the kernel sees that it is cancelled. Pairs with its fence between the
+ * store of one and the load of the other.
+ */
+static inline uint32_t nic_order_cancel_gpu(uint32_t *cancel,
+					    const uint32_t *state)
+{
+	(void)__atomic_exchange_n(cancel, 1, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(state, __ATOMIC_SEQ_CST);
+}
+
+/*
  * Does the peer sleep? What was sent before is in its inbox: either it finds
  * that when it looks once more, or this finds the flag that it set before.
  * A fence leaves the flag's cache line shared; the thread sanitizer knows no

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "emu/core.h"
+#include "emu/dma.h"
 
 static void show_port(struct nic *nic)
 {
@@ -127,6 +128,8 @@ void nic_event(struct nic *nic, enum nic_event_type type, uint32_t number,
 {
 	struct nic_event event = {.type = type, .number = number, .eqn = eqn};
 
-	if (nic->config.event)
-		nic->config.event(nic->config.arg, &event);
+	if (!nic->config.event)
+		return;
+	dma_settle(); /* what it tells of is there */
+	nic->config.event(nic->config.arg, &event);
 }

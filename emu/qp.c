@@ -105,6 +105,8 @@ static void reset_queues(struct nic *nic, struct nic_qp *qp)
 	sq->record = (uint16_t)start;
 	sq->in_flight = sq->responses = 0;
 	sq->blocks = 0;
+	if (sq->window)
+		sq->window->count = 0;
 	sq->stopped = sq->rnr_wait = sq->retrying = false;
 	qp->rq.pi = qp->rq.ci = start;
 	qp->rq.next_slot = 0;
@@ -269,6 +271,7 @@ void nic_qp_destroy(struct nic *nic, struct nic_qp *qp)
 		qp->rmp->users--;
 	if (qp->uar) {
 		qp->uar->users--;
+		qp->uar->qps--;
 		qp->uar->no_dbr_users -= qp->no_dbr;
 	}
 	if (qp->wq_umem)
@@ -278,5 +281,6 @@ void nic_qp_destroy(struct nic *nic, struct nic_qp *qp)
 	nic_table_remove(&nic->qps, qp->number);
 	nic_show_qps(nic);
 	free(qp->resp.rd);
+	free(qp->sq.window);
 	free(qp);
 }

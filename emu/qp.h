@@ -28,15 +28,25 @@
 #include "emu/wire.h"
 #include "hw/cmd_qp.h"
 
+enum { NIC_SQ_WINDOW = 64 };
+
+/* A ring on a GPU: blocks that were rung for are read many at a time. */
+struct nic_sq_window {
+	uint32_t start, count; /* counters of its blocks */
+	uint8_t blocks[NIC_SQ_WINDOW * HW_WQE_BB];
+};
+
 /* Requester: the send queue and what is in flight. */
 struct nic_sq {
 	uint8_t *ring;
 	uint8_t *dbrec_word;
-	uint32_t size;	  /* basic blocks */
-	uint32_t pi;	  /* free-running; low 16 bits from doorbells */
-	uint16_t record;  /* doorbell record when last looked at */
-	uint32_t fetched; /* next block to fetch */
-	uint32_t done;	  /* blocks before it are completed */
+	uint32_t size;	 /* basic blocks */
+	uint32_t pi;	 /* free-running; low 16 bits from doorbells */
+	uint16_t record; /* doorbell record when last looked at */
+	uint32_t rings;	 /* of the page, when last looked at */
+	struct nic_sq_window *window;	 /* NULL: the ring is host memory */
+	uint32_t fetched;		 /* next block to fetch */
+	uint32_t done;			 /* blocks before it are completed */
 	struct nic_request *head, *tail; /* in flight, oldest first */
 	struct nic_request *tx;		 /* to send next; NULL: fetch */
 	uint32_t next_psn;  /* of the next request to be admitted */

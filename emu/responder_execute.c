@@ -36,9 +36,7 @@ static enum nic_arrival_state move_failed(struct nic_arrival *a, int ret)
 /* The packet's payload to where its key says. */
 static int write_payload(struct nic_arrival *a)
 {
-	struct nic_mem dst = {.addr = a->memory,
-			      .len = a->packet->payload_len,
-			      .kind = NIC_MEM_HOST};
+	struct nic_mem dst = {.addr = a->memory, .len = a->packet->payload_len};
 	struct mkey_use use;
 
 	if (!dst.len)
@@ -150,6 +148,7 @@ static enum nic_arrival_state execute_atomic(struct nic_arrival *a)
 	};
 	struct nic_response *rd;
 	uint64_t original;
+	int ret;
 
 	if (a->memory_len < a->operand_bytes)
 		return nic_arrival_refuse(
@@ -159,8 +158,17 @@ static enum nic_arrival_state execute_atomic(struct nic_arrival *a)
 		return nic_arrival_refuse(
 			a, HW_NAK_INVALID_REQ,
 			"the memory behind an atomic is not aligned");
-	if (dma_atomic(a->memory, a->operand_bytes, &op, &original))
-		return move_failed(a, -EFAULT);
+	ret = dma_atomic(a->memory, a->operand_bytes, &op, &original);
+	if (ret < 0)
+		return move_failed(a, ret);
+	if (ret && !a->nic->told_atomics) {
+		a->nic->told_atomics = true;
+		nic_log(a->nic, NIC_LOG_WARN,
+			"QP 0x%x: the GPU has no room for an atomic, it is "
+			"done by copies: GPU threads that change the same word "
+			"now may lose their change (told once)",
+			a->qp->number);
+	}
 	NIC_TRACE(a->nic, resp_atomic, a->qp->number, 0, a->va, original);
 	rd = add_response(a);
 	rd->va = original;

@@ -21,6 +21,7 @@ struct nic_rq {
 	bool linked;	     /* slots name their successor */
 	bool headed;	     /* slots start with a next segment */
 	bool present;	     /* false: zero-size queue */
+	uint64_t looked_ns;  /* for one to flush, in a GPU's record */
 };
 
 struct nic_rmp {

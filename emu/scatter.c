@@ -13,7 +13,7 @@
 int nic_scatter_range(struct nic *nic, struct mkey_use use,
 		      const struct nic_packet *packet, uint64_t at)
 {
-	struct nic_mem dst = {.kind = NIC_MEM_HOST};
+	struct nic_mem dst = {0};
 	const char *why;
 	int ret;
 
@@ -65,7 +65,7 @@ int nic_write_range(struct nic *nic, struct mkey_use use, const void *bytes)
 
 	for (; use.len; nic_mkey_next(&use, len)) {
 		memory = nic_mkey_piece(nic, &use, &len, &why);
-		if (!memory || dma_copy(memory, from, len))
+		if (!memory || dma_store(memory, from, len))
 			return -EFAULT;
 		from += len;
 	}

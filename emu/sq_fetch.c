@@ -18,6 +18,44 @@ static uint8_t *block_address(const struct nic_sq *sq, uint32_t counter)
 	return sq->ring + (size_t)(counter & (sq->size - 1)) * HW_WQE_BB;
 }
 
+/*
+ * A ring on a GPU: the blocks up to the doorbell index are the NIC's, so that
+ * they are read together, as a device reads ahead. Returns where the block is.
+ */
+static const uint8_t *window_at(const struct nic_sq *sq, uint32_t counter)
+{
+	struct nic_sq_window *w = sq->window;
+	uint32_t count = sq->size - (counter & (sq->size - 1));
+
+	if (counter - w->start < w->count)
+		return w->blocks + (size_t)(counter - w->start) * HW_WQE_BB;
+	if (count > sq->pi - counter)
+		count = sq->pi - counter;
+	if (count > NIC_SQ_WINDOW)
+		count = NIC_SQ_WINDOW;
+	w->start = counter;
+	w->count = 0;
+	if (dma_copy(w->blocks, block_address(sq, counter),
+		     (size_t)count * HW_WQE_BB))
+		return NULL;
+	w->count = count;
+	return w->blocks;
+}
+
+static int copy_windows(const struct nic_sq *sq, uint32_t counter, uint8_t *dst,
+			uint32_t count)
+{
+	const uint8_t *block;
+
+	for (; count; count--, dst += HW_WQE_BB) {
+		block = window_at(sq, counter++);
+		if (!block)
+			return -1;
+		memcpy(dst, block, HW_WQE_BB);
+	}
+	return 0;
+}
+
 /* Copy blocks from the ring; a WQE may go on at the ring's first block. */
 static int copy_blocks(const struct nic_sq *sq, uint32_t counter, void *dst,
 		       uint32_t count)
@@ -25,6 +63,8 @@ static int copy_blocks(const struct nic_sq *sq, uint32_t counter, void *dst,
 	uint32_t to_end = sq->size - (counter & (sq->size - 1));
 	uint32_t first = count < to_end ? count : to_end;
 
+	if (sq->window)
+		return copy_windows(sq, counter, dst, count);
 	if (dma_copy(dst, block_address(sq, counter), first * HW_WQE_BB))
 		return -1;
 	if (first == count)
@@ -35,11 +75,12 @@ static int copy_blocks(const struct nic_sq *sq, uint32_t counter, void *dst,
 
 struct hw_wqe_ctrl_info nic_sq_peek(struct nic_qp *qp)
 {
-	struct hw_wqe_ctrl ctrl = {0};
+	uint8_t block[HW_WQE_BB];
+	struct hw_wqe_ctrl ctrl;
 
-	if (dma_copy(&ctrl, block_address(&qp->sq, qp->sq.fetched),
-		     sizeof(ctrl)))
-		memset(&ctrl, 0, sizeof(ctrl));
+	if (copy_blocks(&qp->sq, qp->sq.fetched, block, 1))
+		memset(block, 0, sizeof(block));
+	memcpy(&ctrl, block, sizeof(ctrl));
 	return hw_wqe_ctrl_decode(&ctrl);
 }
 

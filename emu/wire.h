@@ -31,11 +31,12 @@ enum {
 	WIRE_IOV_MAX = WIRE_BODY_BYTES / 16,
 };
 
-/* A piece of the sender's memory, in the sender's address space. */
+/* A piece of the sender's memory: an address of emu/dma.h in the sender's
+ * process, which tells host memory from a GPU's. */
 struct nic_iov {
 	uint64_t addr;
 	uint32_t len;
-	uint32_t kind; /* enum nic_mem_kind */
+	uint32_t rsvd12;
 };
 
 /* What a UD packet's route says; a link's headers carry it. */
@@ -85,6 +86,9 @@ struct wire_ops {
 	/* The most payload that body or spare hold: a full packet of UC. 0: as
 	 * much as mtu says. 4096 at least, for UD. */
 	uint32_t copied;
+	/* What lies on a GPU is better left there, however short: pull() copies
+	 * from the pieces themselves. */
+	bool refers;
 
 	/*
 	 * Guarantees: *peer names the NIC at path for the calls below, until
@@ -128,8 +132,9 @@ struct wire_ops {
 			 uint64_t now_ns);
 
 	/*
-	 * Copy len bytes from offset of a received packet's payload to dst,
-	 * which is memory of this process that the NIC has validated.
+	 * Copy dst->len bytes from offset of a received packet's payload to
+	 * dst->addr, memory of this process that the NIC has validated: an
+	 * address of emu/dma.h, for dma_store(). dst->kind is not set.
 	 * Returns 0; -EFAULT if dst is not mapped; -EIO if the sender's
 	 * memory is not (any more).
 	 */

@@ -266,9 +266,9 @@ static int loop_pull(struct wire *wire, const struct nic_packet *packet,
 
 	(void)wire;
 	if (!packet->iov_count)
-		return dma_copy(dst->addr,
-				(const uint8_t *)packet->body + offset,
-				dst->len);
+		return dma_store(dst->addr,
+				 (const uint8_t *)packet->body + offset,
+				 dst->len);
 	for (; done < dst->len; iov++) {
 		if (offset >= iov->len) {
 			offset -= iov->len;
@@ -277,9 +277,9 @@ static int loop_pull(struct wire *wire, const struct nic_packet *packet,
 		len = iov->len - offset;
 		if (len > dst->len - done)
 			len = dst->len - done;
-		ret = dma_copy((uint8_t *)dst->addr + done,
-			       (const void *)(uintptr_t)(iov->addr + offset),
-			       len);
+		ret = dma_store((uint8_t *)dst->addr + done,
+				(const void *)(uintptr_t)(iov->addr + offset),
+				len);
 		if (ret)
 			return ret;
 		done += len;
@@ -351,6 +351,7 @@ static const struct wire_ops loop_ops = {
 	.lossless = true,
 	.mtu = LOOP_MTU,
 	.copied = SPARE_BYTES,
+	.refers = true,
 	.resolve = loop_resolve,
 	.address = loop_address,
 	.reserve = loop_reserve,

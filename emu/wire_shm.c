@@ -188,8 +188,8 @@ static int pull(struct wire *wire, const struct nic_packet *packet,
 	       dst->len <= packet->payload_len - offset);
 	if (shm->in_lost)
 		return -EIO;
-	return dma_copy(dst->addr, (const uint8_t *)packet->body + offset,
-			dst->len);
+	return dma_store(dst->addr, (const uint8_t *)packet->body + offset,
+			 dst->len);
 }
 
 static unsigned fds(struct wire *wire, int *out, unsigned max)

@@ -36,7 +36,8 @@
 struct gda_backend;
 struct gda_obj;
 
-/* The emulated NIC takes host memory only. */
+/* The emulated NIC reaches both kinds of device memory by their address, with
+ * the CUDA driver: -ENOTSUP if there is none. */
 enum gda_mem_kind {
 	GDA_MEM_HOST = 0,
 	GDA_MEM_CUDA,	/* device memory, by address */

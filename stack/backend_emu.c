@@ -6,7 +6,6 @@
  *
  * Source of truth: stack/backend.h, emu/nic.h; which command destroys which
  * object: the Linux kernel's drivers/infiniband/hw/mlx5/devx.c.
- * Not modelled: GPU memory.
  * Thread: any.
  */
 #include <errno.h>
@@ -152,17 +151,20 @@ static int emu_query_port(struct gda_backend *backend, struct gda_port *port)
 
 /* ------------------------------------------------------ memory, doorbells */
 
+/* Both kinds of device memory tell the address, which is all that it takes. */
 static int to_nic_mem(struct gda_backend *backend, const struct gda_mem *mem,
 		      struct nic_mem *to)
 {
-	if (mem->kind != GDA_MEM_HOST)
-		return gda_fail(backend->config, -ENOTSUP,
-				"memory: kind is %d, the emulated NIC takes "
-				"host memory (%d) only",
-				mem->kind, GDA_MEM_HOST);
+	if (mem->kind != GDA_MEM_HOST && mem->kind != GDA_MEM_CUDA &&
+	    mem->kind != GDA_MEM_DMABUF)
+		return gda_fail(backend->config, -EINVAL,
+				"memory: kind is %d, expected host (%d), CUDA "
+				"(%d) or dma-buf (%d)",
+				mem->kind, GDA_MEM_HOST, GDA_MEM_CUDA,
+				GDA_MEM_DMABUF);
 	to->addr = mem->addr;
 	to->len = mem->len;
-	to->kind = NIC_MEM_HOST;
+	to->kind = mem->kind == GDA_MEM_HOST ? NIC_MEM_HOST : NIC_MEM_CUDA;
 	return 0;
 }
 

@@ -21,12 +21,12 @@
 
 int uv_copy_in(void *to, uint64_t from, size_t bytes)
 {
-	return dma_copy(to, (const void *)(uintptr_t)from, bytes) ? -EFAULT : 0;
+	return dma_copy(to, dma_host_address(from), bytes) ? -EFAULT : 0;
 }
 
 int uv_copy_out(uint64_t to, const void *from, size_t bytes)
 {
-	return dma_copy((void *)(uintptr_t)to, from, bytes) ? -EFAULT : 0;
+	return dma_copy(dma_host_address(to), from, bytes) ? -EFAULT : 0;
 }
 
 /* -------------------------------------------------------------- accessors */

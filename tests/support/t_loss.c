@@ -73,7 +73,7 @@ int t_loss_teardown(void **state)
 		assert_int_equal(t_qp_destroy(&l->qp[i]), 0);
 		assert_int_equal(t_cq_destroy(&l->cq[i]), 0);
 		t_node_close(&l->node[i]);
-		free(l->memory[i]);
+		t_free(l->memory[i]);
 	}
 	t_lossy_close(&l->net);
 	free(l);

@@ -205,8 +205,8 @@ static int lossy_pull(struct wire *wire, const struct nic_packet *packet,
 		      uint64_t offset, const struct nic_mem *dst)
 {
 	(void)wire;
-	return dma_copy(dst->addr, (const uint8_t *)packet->body + offset,
-			dst->len);
+	return dma_store(dst->addr, (const uint8_t *)packet->body + offset,
+			 dst->len);
 }
 
 /* ------------------------------------------------------- attach, detach */

@@ -185,7 +185,34 @@ void t_run_for(struct t_node *nodes, unsigned count, uint64_t ns)
 	}
 }
 
-void *t_alloc(size_t len)
+static const struct t_memory *other_memory;
+static bool give_other;
+
+void t_memory(const struct t_memory *memory, bool give)
+{
+	other_memory = memory;
+	give_other = give;
+}
+
+static struct nic_mem nic_mem(void *memory, size_t len)
+{
+	struct nic_mem mem = {.addr = memory, .len = len};
+	void *device = other_memory ? other_memory->device(memory) : NULL;
+
+	if (device) {
+		mem.addr = device;
+		mem.kind = NIC_MEM_CUDA;
+	}
+	return mem;
+}
+
+void t_free(void *memory)
+{
+	if (!other_memory || !other_memory->free(memory))
+		free(memory);
+}
+
+static void *alloc_host(size_t len)
 {
 	void *memory = aligned_alloc(4096, (len + 4095) / 4096 * 4096);
 
@@ -194,11 +221,16 @@ void *t_alloc(size_t len)
 	return memory;
 }
 
+void *t_alloc(size_t len)
+{
+	return give_other ? other_memory->alloc(len) : alloc_host(len);
+}
+
 uint32_t t_mr_access(struct t_node *node, void *memory, size_t len,
 		     uint32_t access)
 {
 	struct nic_mkey_attr attr = {
-		.mem = {.addr = memory, .len = len, .kind = NIC_MEM_HOST},
+		.mem = nic_mem(memory, len),
 		.iova = (uintptr_t)memory,
 		.pd = node->pd,
 		.access = access,
@@ -219,7 +251,7 @@ uint32_t t_mr(struct t_node *node, void *memory, size_t len)
 
 uint32_t t_umem(struct t_node *node, void *memory, size_t len)
 {
-	struct nic_mem mem = {.addr = memory, .len = len};
+	struct nic_mem mem = nic_mem(memory, len);
 	uint32_t id;
 
 	assert_int_equal(nic_umem_register(node->nic, &mem, &id), 0);
@@ -238,7 +270,7 @@ static void cq_memory(struct t_node *node, struct t_cq *cq)
 	cq->ci = node->start;
 	cq->dbrec[HW_CQ_DBR_CI] = to_be32(cq->ci & HW_CQE_INDEX_MASK);
 	cq->umem = t_umem(node, cq->ring, bytes + 64);
-	cq->uar = t_alloc(HW_UAR_BYTES);
+	cq->uar = alloc_host(HW_UAR_BYTES);
 	assert_int_equal(
 		nic_uar_alloc(node->nic, cq->uar, NIC_UAR_NC, &cq->uar_index),
 		0);
@@ -287,7 +319,7 @@ uint8_t t_cq_destroy(struct t_cq *cq)
 		assert_int_equal(nic_uar_free(nic, cq->uar_index), 0);
 	}
 	cq->number = 0;
-	free(cq->ring);
+	t_free(cq->ring);
 	free(cq->uar);
 	return 0;
 }
@@ -353,7 +385,7 @@ void t_qp_create(struct t_node *node, struct t_qp *qp, struct t_cq *send,
 		qp->uar_index = options->share_uar;
 		qp->uar_shared = true;
 	} else {
-		qp->uar = t_alloc(HW_UAR_BYTES);
+		qp->uar = alloc_host(HW_UAR_BYTES);
 		assert_int_equal(nic_uar_alloc(node->nic, qp->uar, NIC_UAR_BF,
 					       &qp->uar_index),
 				 0);
@@ -381,7 +413,7 @@ uint8_t t_qp_destroy(struct t_qp *qp)
 		assert_int_equal(nic_umem_deregister(nic, qp->umem), 0);
 	}
 	qp->number = 0;
-	free(qp->rq);
+	t_free(qp->rq);
 	/* A shared page is freed by the last QP that uses it. */
 	if (nic ? !nic_uar_free(nic, qp->uar_index) : !qp->uar_shared)
 		free(qp->uar);

@@ -81,8 +81,20 @@ struct t_refusal {
 void t_refused(struct t_node *node, const void *in, size_t in_len,
 	       const struct t_refusal *expected);
 
-/* Page-aligned, zeroed memory. */
+/* Page-aligned, zeroed memory; given back by t_free(). */
 void *t_alloc(size_t len);
+void t_free(void *memory);
+
+/* Another kind of memory for t_alloc() (see t_cuda.h): what it gives is a view
+ * of what the NIC is to use. */
+struct t_memory {
+	void *(*alloc)(size_t len);
+	bool (*free)(void *view);    /* false: it is no view */
+	void *(*device)(void *view); /* NULL: it is no view */
+};
+
+/* Views are known from now on, and given if so wanted. */
+void t_memory(const struct t_memory *memory, bool give);
 
 uint32_t t_pd(struct t_node *node);
 uint32_t t_umem(struct t_node *node, void *memory, size_t len);

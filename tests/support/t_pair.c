@@ -42,7 +42,7 @@ void t_pair_close(struct t_pair *p)
 		assert_int_equal(t_qp_destroy(&p->qp[i]), 0);
 		assert_int_equal(t_cq_destroy(&p->cq[i]), 0);
 		t_node_close(&p->node[i]);
-		free(p->memory[i]);
+		t_free(p->memory[i]);
 	}
 	wire_loop_release(p->fabric);
 	free(p);

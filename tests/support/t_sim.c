@@ -5,6 +5,8 @@
  */
 #include "support/t_sim.h"
 
+#include "support/t_cuda.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,11 +52,21 @@ uint32_t t_sim_mtu(const struct sim *sim)
 
 /* ---------------------------------------------------------------- setup */
 
-static uint8_t *new_arena(struct t_rng *rng)
+/* What the next allocations are. */
+static void choose_memory(struct sim *sim, uint32_t device)
 {
-	uint8_t *arena = t_alloc(SIM_ARENA);
+	if (sim->options.device_rings || sim->options.device_arenas)
+		t_cuda_alloc(t_chance(&sim->rng, device));
+}
 
-	t_random_bytes(rng, arena, SIM_REGION);
+static uint8_t *new_arena(struct sim *sim)
+{
+	uint8_t *arena;
+
+	choose_memory(sim, sim->options.device_arenas);
+	arena = t_alloc(SIM_ARENA);
+	choose_memory(sim, 0);
+	t_random_bytes(&sim->rng, arena, SIM_REGION);
 	return arena;
 }
 
@@ -86,12 +98,15 @@ static void open_end(struct sim *sim, struct sim_end *end, struct t_node *node)
 	end->node = node;
 	end->left = o->requests;
 	cq.cqe_sz = (uint8_t)t_below(rng, 2);
+	choose_memory(sim, o->device_rings);
 	t_cq_create(node, &end->cq_send, &cq);
 	cq.log_size = qp.log_rq_size;
+	choose_memory(sim, o->device_rings);
 	t_cq_create(node, &end->cq_recv, &cq);
+	choose_memory(sim, o->device_rings);
 	t_qp_create(node, &end->qp, &end->cq_send, &end->cq_recv, &qp);
 	end->sq_ci = o->start_counter;
-	end->arena = new_arena(rng);
+	end->arena = new_arena(sim);
 	end->model = t_alloc(SIM_ARENA);
 	memcpy(end->model, end->arena, SIM_ARENA);
 	end->key = t_mr(node, end->arena, SIM_ARENA);
@@ -141,6 +156,25 @@ static void print_trace(void *arg, const struct nic_trace_record *record)
 	fprintf(stderr, "%p %s\n", arg, text);
 }
 
+static void attach(struct sim *sim, struct wire_loop_fabric *loop,
+		   struct t_node *node)
+{
+	char error[256];
+
+	switch (sim->options.wire) {
+	case SIM_LOOP:
+		assert_int_equal(wire_loop_attach(loop, node->nic), 0);
+		break;
+	case SIM_SHM:
+		assert_int_equal(wire_shm_attach(sim->fabric, node->nic, error,
+						 sizeof(error)),
+				 0);
+		break;
+	default:
+		t_lossy_attach(&sim->net, node);
+	}
+}
+
 static void open_sim(struct sim *sim)
 {
 	const char *events = getenv("T_TRACE");
@@ -150,22 +184,28 @@ static void open_sim(struct sim *sim)
 		.link = o->seed % 2 ? NIC_LINK_IB : NIC_LINK_ROCE,
 		.trace = print_trace,
 	};
+	struct wire_loop_fabric *loop = wire_loop_create();
 	unsigned i;
 
 	sim->rng.state = o->seed;
+	if (o->wire == SIM_SHM)
+		t_dir_make(sim->fabric);
 	t_lossy_open(&sim->net, ~o->seed);
 	sim->net.rates = o->rates;
 	if (!o->mtu)
 		o->mtu = (uint8_t)(1 + t_below(&sim->rng, 5));
 	for (i = 0; i < o->nodes; i++) {
 		t_node_open(&sim->nodes[i], &config, NULL);
-		t_lossy_attach(&sim->net, &sim->nodes[i]);
+		attach(sim, loop, &sim->nodes[i]);
 		if (events)
 			nic_trace_enable(sim->nodes[i].nic, events);
+		choose_memory(sim, o->device_arenas);
 		sim->shared[i] = t_alloc(sizeof(uint64_t));
+		choose_memory(sim, 0);
 		sim->shared_key[i] =
 			t_mr(&sim->nodes[i], sim->shared[i], sizeof(uint64_t));
 	}
+	wire_loop_release(loop);
 	for (i = 0; i < o->pairs; i++)
 		open_pair(sim, i);
 }
@@ -174,7 +214,8 @@ static void open_sim(struct sim *sim)
 
 static void ring(struct sim *sim, struct t_qp *qp)
 {
-	switch (t_below(&sim->rng, 4)) {
+	/* Records on a GPU are looked at when a register rings. */
+	switch (t_below(&sim->rng, 4) + !!sim->options.device_rings) {
 	case 0:
 		t_ring_record(qp);
 		break;
@@ -397,8 +438,8 @@ static void close_end(struct sim *sim, struct sim_end *end)
 	assert_int_equal(t_cq_destroy(&end->cq_recv), 0);
 	t_mkey_destroy(end->node, end->indirect_key);
 	assert_int_equal(nic_mkey_deregister(end->node->nic, end->key), 0);
-	free(end->arena);
-	free(end->model);
+	t_free(end->arena);
+	t_free(end->model);
 }
 
 static void close_sim(struct sim *sim)
@@ -413,9 +454,11 @@ static void close_sim(struct sim *sim)
 		CHECK(sim, !usage.qps && !usage.cqs && usage.mkeys == 1,
 		      "objects are left on node %u", i);
 		t_node_close(&sim->nodes[i]);
-		free(sim->shared[i]);
+		t_free(sim->shared[i]);
 	}
 	t_lossy_close(&sim->net);
+	if (sim->options.wire == SIM_SHM)
+		t_dir_remove(sim->fabric);
 }
 
 void t_sim_run(const struct sim_options *options)

@@ -12,6 +12,7 @@
 #ifndef T_SIM_H
 #define T_SIM_H
 
+#include "support/t_fabric.h"
 #include "support/t_klm.h"
 #include "support/t_lossy.h"
 
@@ -31,8 +32,14 @@ enum {
 	SIM_CUTS = 8, /* entries of an end's indirect key */
 };
 
+enum sim_wire { SIM_LOSSY = 0, SIM_LOOP, SIM_SHM };
+
 struct sim_options {
 	uint64_t seed;
+	enum sim_wire wire;
+	/* Rings with their records, and arenas, that are device memory, in
+	 * thousandths (t_cuda.h). */
+	uint32_t device_rings, device_arenas;
 	unsigned nodes, pairs;
 	unsigned requests; /* of each end */
 	uint32_t start_counter;
@@ -84,6 +91,7 @@ struct sim {
 	struct sim_options options;
 	struct t_rng rng;
 	struct t_lossy net;
+	char fabric[T_PATH]; /* SIM_SHM */
 	struct t_node nodes[SIM_NODES_MAX];
 	uint64_t *shared[SIM_NODES_MAX]; /* counters that all ends add to */
 	uint32_t shared_key[SIM_NODES_MAX];

@@ -61,7 +61,7 @@ uint8_t t_xrc_srq_destroy(struct t_xrc_srq *srq)
 	if (status)
 		return status;
 	assert_int_equal(nic_umem_deregister(srq->node->nic, srq->umem), 0);
-	free(srq->ring);
+	t_free(srq->ring);
 	return 0;
 }
 

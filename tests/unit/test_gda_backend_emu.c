@@ -16,6 +16,7 @@
 #include "hw/doorbell.h"
 #include "stack/backend_emu.h"
 #include "stack/host/internal.h"
+#include "support/t_cuda.h"
 #include "support/t_pes.h"
 
 static const struct gda_backend_ops *const ops = &gda_backend_emu;
@@ -105,18 +106,37 @@ static void test_a_refused_create_makes_nothing(void **state)
 	assert_null(obj);
 }
 
-static void test_memory_of_other_kinds_is_refused(void **state)
+static void test_device_memory_is_registered_by_its_address(void **state)
 {
-	struct gda_mr_attr attr = {{in, sizeof(in), GDA_MEM_DMABUF, 3}, 0};
+	struct gda_mr_attr attr = {{NULL, 8192, GDA_MEM_DMABUF, 3}, 0};
 	struct gda_mr mr;
 	uint32_t id, pdn;
 
 	(void)state;
 	assert_int_equal(ops->pd(backend, &pdn), 0);
-	assert_int_equal(ops->mr_reg(backend, &attr, &mr), -ENOTSUP);
-	assert_non_null(strstr(gda_last_error(), "host memory"));
+	attr.mem.addr = t_cuda()->alloc(8192);
+	assert_int_equal(ops->mr_reg(backend, &attr, &mr), 0);
+	assert_int_equal(ops->mr_dereg(backend, &mr), 0);
 	attr.mem.kind = GDA_MEM_CUDA;
-	assert_int_equal(ops->umem_reg(backend, &attr.mem, &id), -ENOTSUP);
+	assert_int_equal(ops->umem_reg(backend, &attr.mem, &id), 0);
+	assert_int_equal(ops->umem_dereg(backend, id), 0);
+	t_cuda()->release(attr.mem.addr);
+	assert_int_equal(ops->umem_reg(backend, &attr.mem, &id), -EINVAL);
+	attr.mem.addr = in;
+	assert_int_equal(ops->mr_reg(backend, &attr, &mr), -EINVAL);
+}
+
+static void test_memory_of_other_kinds_is_refused(void **state)
+{
+	struct gda_mr_attr attr = {{in, sizeof(in), (enum gda_mem_kind)9, -1},
+				   0};
+	struct gda_mr mr;
+	uint32_t id, pdn;
+
+	(void)state;
+	assert_int_equal(ops->pd(backend, &pdn), 0);
+	assert_int_equal(ops->mr_reg(backend, &attr, &mr), -EINVAL);
+	assert_non_null(strstr(gda_last_error(), "kind is 9"));
 	attr.mem.kind = GDA_MEM_HOST;
 	attr.mem.len = 0;
 	assert_int_equal(ops->umem_reg(backend, &attr.mem, &id), -EINVAL);
@@ -172,8 +192,6 @@ static void test_the_oldest_events_are_kept(void **state)
 	}
 	event.type = NIC_EVENT_COMM_EST; /* of no interest */
 	gda_emu_on_event(backend, &event);
-	event.type = NIC_EVENT_PORT_ACTIVE;
-	gda_emu_on_event(backend, &event);
 	for (i = 0; i < GDA_EMU_EVENTS_MAX; i++) {
 		assert_int_equal(ops->event_poll(backend, &got), 1);
 		assert_int_equal(got.type, GDA_EVENT_QP_FATAL);
@@ -190,6 +208,7 @@ int main(void)
 		WITH_NIC(test_the_port_is_active_and_has_addresses),
 		WITH_NIC(test_an_object_lives_until_it_is_destroyed),
 		WITH_NIC(test_a_refused_create_makes_nothing),
+		WITH_NIC(test_device_memory_is_registered_by_its_address),
 		WITH_NIC(test_memory_of_other_kinds_is_refused),
 		WITH_NIC(test_the_protection_domain_is_always_the_same),
 		WITH_NIC(test_paths_follow_the_link),

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A CUDA driver for tests without a GPU; see fake_cuda.h.
+ *
+ * Stricter than the real one: copies must go through pinned memory, and every
+ * call needs a current context.
+ */
+#include "support/fake/fake_cuda.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef int result;
+
+enum {
+	OK = 0,
+	INVALID_VALUE = 1,
+	OUT_OF_MEMORY = 2,
+	DEINITIALIZED = 4,
+	NO_DEVICE = 100,
+	INVALID_CONTEXT = 201,
+	NOT_READY = 600,
+	CONTEXT_IS_DESTROYED = 709,
+};
+
+enum {
+	PAGE = 4096,
+	BLOCKS_MAX = 65536,
+	PINNED_MAX = 256,
+	OPS_MAX = 4096,
+	QUEUE_MAX = 4096,
+	STREAMS_MAX = 64,
+};
+#define MEMORY (4ull << 30)
+
+struct op {
+	struct fake_cuda_op did;
+	uint8_t *host;
+	/* kernel */
+	void *slot;
+	uint32_t bytes, swap;
+	uint64_t operand, compare, swap_mask, compare_mask;
+};
+
+struct stream {
+	bool open, kernels;
+	struct op queue[QUEUE_MAX];
+	unsigned head, tail, asked;
+};
+
+struct range {
+	uint8_t *at;
+	size_t len;
+	bool live;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint8_t *memory, *view;
+static size_t used;
+static struct range blocks[BLOCKS_MAX], pinned[PINNED_MAX];
+static unsigned block_count, pinned_count;
+static struct stream streams[STREAMS_MAX];
+static struct fake_cuda_op ops[OPS_MAX];
+static size_t op_count;
+static uint64_t question_count;
+static unsigned latency = 1;
+static int devices = 1, generation = 1;
+static bool full;
+static void (*start_hook)(void *slot);
+static struct {
+	char call[64];
+	result result;
+	unsigned skip, count;
+} failure;
+static __thread uintptr_t current[16];
+static __thread unsigned depth;
+static __thread int capture_mode;
+
+/* ----------------------------------------------------------------- memory */
+
+static bool open_memory(void)
+{
+	int fd;
+
+	if (memory)
+		return true;
+	fd = memfd_create("fake-cuda", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, MEMORY))
+		return false;
+	memory = mmap(NULL, MEMORY, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	view = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return memory != MAP_FAILED && view != MAP_FAILED;
+}
+
+/* The block that has all of the range. */
+static struct range *block_of(const void *at, size_t len)
+{
+	unsigned low = 0, high = block_count, middle;
+	const uint8_t *from = at;
+	struct range *block;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (blocks[middle].at + blocks[middle].len > from)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	block = &blocks[low];
+	if (low == block_count || from < block->at || !block->live ||
+	    len > block->len - (size_t)(from - block->at))
+		return NULL;
+	return block;
+}
+
+static void *alloc(size_t len)
+{
+	uint8_t *at = NULL;
+
+	pthread_mutex_lock(&lock);
+	len = (len + PAGE - 1) / PAGE * PAGE;
+	if (open_memory() && len <= MEMORY - used - PAGE &&
+	    block_count < BLOCKS_MAX) {
+		at = memory + used;
+		blocks[block_count++] = (struct range){at, len, true};
+		used += len + PAGE; /* a gap behind it */
+	}
+	pthread_mutex_unlock(&lock);
+	return at;
+}
+
+static void release(void *device)
+{
+	struct range *block;
+
+	pthread_mutex_lock(&lock);
+	block = block_of(device, 1);
+	if (block) {
+		block->live = false;
+		madvise(view + (block->at - memory), block->len, MADV_REMOVE);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void *view_of(const void *device)
+{
+	size_t offset = (size_t)((const uint8_t *)device - memory);
+
+	return memory && offset < MEMORY ? view + offset : NULL;
+}
+
+static void *device_of(const void *seen)
+{
+	size_t offset = (size_t)((const uint8_t *)seen - view);
+
+	return view && offset < MEMORY ? memory + offset : NULL;
+}
+
+static bool is_pinned(const void *at, size_t len)
+{
+	const uint8_t *from = at;
+	unsigned i;
+
+	for (i = 0; i < pinned_count; i++)
+		if (pinned[i].live && from >= pinned[i].at &&
+		    from + len <= pinned[i].at + pinned[i].len)
+			return true;
+	return false;
+}
+
+/* ---------------------------------------------------------------- streams */
+
+static uint64_t changed(const struct op *op, uint64_t old)
+{
+	uint64_t top = op->compare;
+
+	if (!op->swap)
+		return ((old & ~top) + (op->operand & ~top)) ^
+		       ((old ^ op->operand) & top);
+	if ((old ^ op->compare) & op->compare_mask)
+		return old;
+	return (old & ~op->swap_mask) | (op->operand & op->swap_mask);
+}
+
+/* What emu/dma_gpu_ptx.h says. */
+static void run_kernel(const struct op *op)
+{
+	uint32_t *state = op->slot, *cancel = state + 1;
+	uint64_t *original = (uint64_t *)op->slot + 1;
+	uint8_t *at = view_of(op->did.device);
+	uint64_t old = 0, new;
+
+	__atomic_store_n(state, 1, __ATOMIC_SEQ_CST);
+	if (start_hook)
+		start_hook(op->slot);
+	if (__atomic_load_n(cancel, __ATOMIC_SEQ_CST)) {
+		__atomic_store_n(state, 3, __ATOMIC_SEQ_CST);
+		return;
+	}
+	memcpy(&old, at, op->bytes);
+	new = changed(op, old);
+	memcpy(at, &new, op->bytes);
+	*original = old;
+	__atomic_store_n(state, 2, __ATOMIC_SEQ_CST);
+}
+
+static void carry_out(const struct op *op)
+{
+	void *at = view_of(op->did.device);
+
+	if (op->did.kind == FAKE_TO_DEVICE)
+		memcpy(at, op->host, op->did.len);
+	else if (op->did.kind == FAKE_TO_HOST)
+		memcpy(op->host, at, op->did.len);
+	else
+		run_kernel(op);
+	ops[op_count++ % OPS_MAX] = op->did;
+}
+
+static void run_kernels(struct stream *stream)
+{
+	while (!full && stream->head != stream->tail)
+		carry_out(&stream->queue[stream->head++ % QUEUE_MAX]);
+}
+
+static result put(struct stream *stream, const struct op *op)
+{
+	if (!block_of(op->did.device, op->did.len))
+		return INVALID_VALUE;
+	if (stream->tail - stream->head == QUEUE_MAX)
+		return OUT_OF_MEMORY;
+	stream->queue[stream->tail++ % QUEUE_MAX] = *op;
+	if (op->did.kind == FAKE_KERNEL) {
+		stream->kernels = true;
+		run_kernels(stream);
+	}
+	return OK;
+}
+
+/* ----------------------------------------------------- the driver's calls */
+
+/* What the test wants of this call; requires the lock. */
+static result wanted(const char *call)
+{
+	if (strcmp(call, failure.call) || !failure.count)
+		return OK;
+	if (failure.skip) {
+		failure.skip--;
+		return OK;
+	}
+	failure.count--;
+	return failure.result;
+}
+
+/* Is there a context that can be used? */
+static result begin(const char *call)
+{
+	result ret;
+
+	pthread_mutex_lock(&lock);
+	ret = wanted(call);
+	if (!ret && !depth)
+		ret = INVALID_CONTEXT;
+	if (!ret && current[depth - 1] != (uintptr_t)generation)
+		ret = CONTEXT_IS_DESTROYED;
+	return ret;
+}
+
+static result end(result ret)
+{
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+EXPORT result cuInit(unsigned flags)
+{
+	(void)flags;
+	return devices ? OK : NO_DEVICE;
+}
+
+EXPORT result cuGetErrorName(result error, const char **name)
+{
+	*name = error == NO_DEVICE ? "CUDA_ERROR_NO_DEVICE" : "CUDA_ERROR";
+	return OK;
+}
+
+EXPORT result cuDeviceGet(int *device, int ordinal)
+{
+	*device = ordinal;
+	return ordinal < devices ? OK : INVALID_VALUE;
+}
+
+EXPORT result cuDevicePrimaryCtxRetain(uintptr_t *context, int device)
+{
+	(void)device;
+	*context = (uintptr_t)generation;
+	return OK;
+}
+
+EXPORT result cuCtxPushCurrent_v2(uintptr_t context)
+{
+	if (context != (uintptr_t)generation)
+		return CONTEXT_IS_DESTROYED;
+	if (depth == 16)
+		return INVALID_VALUE;
+	current[depth++] = context;
+	return OK;
+}
+
+EXPORT result cuCtxPopCurrent_v2(uintptr_t *context)
+{
+	if (!depth)
+		return INVALID_CONTEXT;
+	*context = current[--depth];
+	return OK;
+}
+
+EXPORT result cuCtxGetStreamPriorityRange(int *least, int *greatest)
+{
+	*least = 0;
+	*greatest = -5;
+	return OK;
+}
+
+EXPORT result cuThreadExchangeStreamCaptureMode(int *mode)
+{
+	int before = capture_mode;
+
+	capture_mode = *mode;
+	*mode = before;
+	return OK;
+}
+
+EXPORT result cuPointerGetAttribute(void *data, int attribute, uint64_t ptr)
+{
+	struct range *block;
+
+	pthread_mutex_lock(&lock);
+	block = block_of((void *)(uintptr_t)ptr, 1);
+	if (!block)
+		return end(INVALID_VALUE);
+	switch (attribute) {
+	case 1:
+		*(uintptr_t *)data = (uintptr_t)generation;
+		return end(OK);
+	case 2:
+		*(unsigned *)data = 2;
+		return end(OK);
+	case 8:
+	case 9:
+		*(unsigned *)data = 0;
+		return end(OK);
+	default:
+		return end(INVALID_VALUE);
+	}
+}
+
+EXPORT result cuMemHostAlloc(void **out, size_t len, unsigned flags)
+{
+	result ret = begin("cuMemHostAlloc");
+
+	(void)flags;
+	if (ret)
+		return end(ret);
+	if (pinned_count == PINNED_MAX)
+		return end(OUT_OF_MEMORY);
+	*out = aligned_alloc(PAGE, (len + PAGE - 1) / PAGE * PAGE);
+	if (!*out)
+		return end(OUT_OF_MEMORY);
+	pinned[pinned_count++] = (struct range){*out, len, true};
+	return end(OK);
+}
+
+EXPORT result cuMemFreeHost(void *at)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < pinned_count; i++)
+		if (pinned[i].at == at)
+			pinned[i].live = false;
+	free(at);
+	return end(OK);
+}
+
+EXPORT result cuStreamCreateWithPriority(struct stream **out, unsigned flags,
+					 int priority)
+{
+	result ret = begin("cuStreamCreateWithPriority");
+	unsigned i;
+
+	(void)priority;
+	/* One that waits for the program's default stream would hang. */
+	if (!ret && flags != 1)
+		ret = INVALID_VALUE;
+	for (i = 0; !ret && i < STREAMS_MAX && streams[i].open; i++)
+		;
+	if (ret || i == STREAMS_MAX)
+		return end(ret ? ret : OUT_OF_MEMORY);
+	streams[i].open = true;
+	*out = &streams[i];
+	return end(OK);
+}
+
+EXPORT result cuStreamDestroy_v2(struct stream *stream)
+{
+	pthread_mutex_lock(&lock);
+	stream->open = false;
+	return end(OK);
+}
+
+EXPORT result cuStreamQuery(struct stream *stream)
+{
+	result ret = begin("cuStreamQuery");
+
+	if (ret)
+		return end(ret);
+	question_count++;
+	if (stream->kernels)
+		run_kernels(stream);
+	else if (stream->head != stream->tail && ++stream->asked % latency == 0)
+		carry_out(&stream->queue[stream->head++ % QUEUE_MAX]);
+	return end(stream->head == stream->tail ? OK : NOT_READY);
+}
+
+EXPORT result cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t len,
+				   struct stream *stream)
+{
+	struct op op = {.did = {FAKE_TO_DEVICE, (void *)(uintptr_t)to, len},
+			.host = (uint8_t *)(uintptr_t)from};
+	result ret = begin("cuMemcpyHtoDAsync_v2");
+
+	if (!ret && !is_pinned(from, len))
+		ret = INVALID_VALUE;
+	return end(ret ? ret : put(stream, &op));
+}
+
+EXPORT result cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t len,
+				   struct stream *stream)
+{
+	struct op op = {.did = {FAKE_TO_HOST, (void *)(uintptr_t)from, len},
+			.host = to};
+	result ret = begin("cuMemcpyDtoHAsync_v2");
+
+	if (!ret && !is_pinned(to, len))
+		ret = INVALID_VALUE;
+	return end(ret ? ret : put(stream, &op));
+}
+
+EXPORT result cuModuleLoadData(void **module, const void *image)
+{
+	result ret = begin("cuModuleLoadData");
+
+	if (!ret && strncmp(image, ".version", 8))
+		ret = INVALID_VALUE;
+	*module = &lock;
+	return end(ret);
+}
+
+EXPORT result cuModuleUnload(void *module)
+{
+	(void)module;
+	return OK;
+}
+
+EXPORT result cuModuleGetFunction(void **function, void *module,
+				  const char *name)
+{
+	*function = module;
+	return strcmp(name, "belfry_atomic") ? INVALID_VALUE : OK;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): as the driver has it */
+EXPORT result cuLaunchKernel(void *function, unsigned gx, unsigned gy,
+			     unsigned gz, unsigned bx, unsigned by, unsigned bz,
+			     unsigned shared, struct stream *stream,
+			     void **parameters, void **extra)
+{
+	struct op op = {.did = {.kind = FAKE_KERNEL}};
+	result ret = begin("cuLaunchKernel");
+
+	(void)function, (void)extra, (void)shared;
+	if (!ret && gx * gy * gz * bx * by * bz != 1)
+		ret = INVALID_VALUE;
+	if (ret)
+		return end(ret);
+	op.slot = *(void **)parameters[0];
+	op.did.device = *(void **)parameters[1];
+	op.did.len = op.bytes = *(uint32_t *)parameters[2];
+	op.swap = *(uint32_t *)parameters[3];
+	op.operand = *(uint64_t *)parameters[4];
+	op.compare = *(uint64_t *)parameters[5];
+	op.swap_mask = *(uint64_t *)parameters[6];
+	op.compare_mask = *(uint64_t *)parameters[7];
+	return end(put(stream, &op));
+}
+
+/* ------------------------------------------------ for programs that use it */
+
+EXPORT result cuMemAlloc_v2(uint64_t *ptr, size_t len)
+{
+	*ptr = (uintptr_t)alloc(len);
+	return *ptr ? OK : OUT_OF_MEMORY;
+}
+
+EXPORT result cuMemFree_v2(uint64_t ptr)
+{
+	release((void *)(uintptr_t)ptr);
+	return OK;
+}
+
+/* ---------------------------------------------------------- for the tests */
+
+static void set_latency(unsigned questions)
+{
+	latency = questions;
+}
+
+static void set_full(bool now)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&lock);
+	full = now;
+	for (i = 0; i < STREAMS_MAX; i++)
+		if (streams[i].kernels)
+			run_kernels(&streams[i]);
+	pthread_mutex_unlock(&lock);
+}
+
+static void refuse(const char *call, int how, unsigned skip, unsigned count)
+{
+	pthread_mutex_lock(&lock);
+	strncpy(failure.call, call, sizeof(failure.call) - 1);
+	failure.result = how;
+	failure.skip = skip;
+	failure.count = count;
+	pthread_mutex_unlock(&lock);
+}
+
+static void reset(void)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&lock);
+	generation++;
+	for (i = 0; i < STREAMS_MAX; i++)
+		streams[i].open = false, streams[i].head = streams[i].tail = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+static void set_devices(int count)
+{
+	devices = count;
+}
+
+static void on_start(void (*hook)(void *slot))
+{
+	start_hook = hook;
+}
+
+static size_t read_ops(struct fake_cuda_op *out, size_t max)
+{
+	size_t i, count;
+
+	pthread_mutex_lock(&lock);
+	count = op_count < OPS_MAX ? op_count : OPS_MAX;
+	count = count < max ? count : max;
+	for (i = 0; i < count; i++)
+		out[i] = ops[(op_count - count + i) % OPS_MAX];
+	pthread_mutex_unlock(&lock);
+	return count;
+}
+
+static void forget_ops(void)
+{
+	op_count = 0;
+}
+
+static uint64_t questions(void)
+{
+	return question_count;
+}
+
+static bool tidy(void)
+{
+	unsigned i;
+
+	for (i = 0; i < STREAMS_MAX; i++)
+		if (streams[i].head != streams[i].tail)
+			return false;
+	return !depth && !capture_mode;
+}
+
+EXPORT const struct fake_cuda *fake_cuda(void);
+
+EXPORT const struct fake_cuda *fake_cuda(void)
+{
+	static const struct fake_cuda fake = {
+		.alloc = alloc,
+		.release = release,
+		.view = view_of,
+		.device = device_of,
+		.set_latency = set_latency,
+		.set_full = set_full,
+		.refuse = refuse,
+		.reset = reset,
+		.set_devices = set_devices,
+		.on_start = on_start,
+		.ops = read_ops,
+		.forget_ops = forget_ops,
+		.questions = questions,
+		.tidy = tidy,
+	};
+
+	return &fake;
+}

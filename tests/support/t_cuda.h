@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Device memory for tests without a GPU: the fake driver is loaded under the
+ * real one's name, and what t_alloc() gives can be device memory.
+ *
+ * Tests then write and read the view of it, as if it were host memory, while
+ * the NIC gets addresses that the CPU cannot touch.
+ */
+#ifndef T_CUDA_H
+#define T_CUDA_H
+
+#include "support/fake/fake_cuda.h"
+
+/* Load the fake driver. Once; before the NIC has looked for one. */
+const struct fake_cuda *t_cuda(void);
+
+/* What t_alloc() gives from now on: views of device memory, or host memory. */
+void t_cuda_alloc(bool device);
+
+#endif
