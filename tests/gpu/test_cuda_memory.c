@@ -5,7 +5,7 @@
  */
 #include "emu/dma.h"
 #include "emu/runner.h"
-#include "support/t_gpu.h"
+#include "support/t_card.h"
 #include "support/t_pair.h"
 
 #include <pthread.h>
@@ -36,11 +36,11 @@ static uint8_t *attach(uint64_t ptr, uint64_t len)
 /* A kernel on all of the GPU, until stop is set. */
 static volatile uint64_t *fill_gpu(void)
 {
-	volatile uint64_t *stop = t_gpu_pinned(sizeof(*stop));
+	volatile uint64_t *stop = t_card_pinned(sizeof(*stop));
 	void *parameters[] = {(void *)&stop};
 
-	t_gpu_launch("spin", t_gpu_blocks(FULL_THREADS), FULL_THREADS,
-		     parameters);
+	t_card_launch("spin", t_card_blocks(FULL_THREADS), FULL_THREADS,
+		      parameters);
 	usleep(20000);
 	return stop;
 }
@@ -48,7 +48,7 @@ static volatile uint64_t *fill_gpu(void)
 static void end_kernels(volatile uint64_t *stop)
 {
 	*stop = 1;
-	assert_true(t_gpu_wait(2000));
+	assert_true(t_card_wait(2000));
 }
 
 /* ---------------------------------------------------------------- copies */
@@ -58,7 +58,7 @@ static void copy_all_lengths(void)
 	static const size_t lengths[] = {1,    2,     3,       4,      7,
 					 8,    63,    64,      65,     4096,
 					 7424, 65536, 1000003, 5 << 20};
-	uint64_t ptr = t_gpu_malloc(16 << 20);
+	uint64_t ptr = t_card_malloc(16 << 20);
 	uint8_t *dma = attach(ptr, 16 << 20), *src = malloc(8 << 20),
 		*dst = malloc(8 << 20);
 	unsigned i, at;
@@ -80,7 +80,7 @@ static void copy_all_lengths(void)
 	}
 	free(src);
 	free(dst);
-	t_gpu_free(ptr);
+	t_card_free(ptr);
 }
 
 static void test_every_length_is_copied(void **state)
@@ -92,7 +92,7 @@ static void test_every_length_is_copied(void **state)
 static void test_copies_go_on_while_a_kernel_has_the_gpu(void **state)
 {
 	volatile uint64_t *stop;
-	uint64_t ptr = t_gpu_malloc(4096), back = 0, value = 42;
+	uint64_t ptr = t_card_malloc(4096), back = 0, value = 42;
 	uint8_t *dma = attach(ptr, 4096);
 
 	(void)state;
@@ -101,19 +101,19 @@ static void test_copies_go_on_while_a_kernel_has_the_gpu(void **state)
 	assert_int_equal(dma_copy(dma + 64, dma, 8), 0);
 	assert_int_equal(dma_copy(&back, dma + 64, 8), 0);
 	assert_int_equal(back, 42);
-	assert_false(t_gpu_wait(1));
+	assert_false(t_card_wait(1));
 	end_kernels(stop);
-	t_gpu_free(ptr);
+	t_card_free(ptr);
 }
 
 static void test_memory_that_is_freed_is_an_error(void **state)
 {
-	uint64_t ptr = t_gpu_malloc(64 << 20), word = 0;
+	uint64_t ptr = t_card_malloc(64 << 20), word = 0;
 	uint8_t *dma = attach(ptr, 64 << 20);
 	struct dma_atomic add = {.operand = 1};
 
 	(void)state;
-	t_gpu_free(ptr);
+	t_card_free(ptr);
 	assert_int_not_equal(dma_copy(dma, &word, 8), 0);
 	assert_int_not_equal(dma_copy(&word, dma, 8), 0);
 	assert_int_not_equal(dma_atomic(dma, 8, &add, &word), 0);
@@ -122,16 +122,16 @@ static void test_memory_that_is_freed_is_an_error(void **state)
 
 static void test_a_cqe_is_never_seen_half(void **state)
 {
-	uint64_t ptr = t_gpu_malloc(4096), count = 20000, i;
+	uint64_t ptr = t_card_malloc(4096), count = 20000, i;
 	uint8_t *dma = attach(ptr, 4096);
-	uint64_t *out = t_gpu_pinned(16), cqe[8];
+	uint64_t *out = t_card_pinned(16), cqe[8];
 	void *parameters[] = {&ptr, (void *)&out, &count};
 
 	(void)state;
 	memset(cqe, 0, sizeof(cqe));
 	assert_int_equal(dma_write_cqe(dma, cqe), 0);
 	assert_int_equal(dma_settle(), 0);
-	t_gpu_launch("watch", 1, 1, parameters);
+	t_card_launch("watch", 1, 1, parameters);
 	usleep(10000);
 	for (i = 1; i <= count; i++) {
 		for (int word = 0; word < 8; word++)
@@ -139,11 +139,11 @@ static void test_a_cqe_is_never_seen_half(void **state)
 		assert_int_equal(dma_write_cqe(dma, cqe), 0);
 	}
 	assert_int_equal(dma_settle(), 0);
-	assert_true(t_gpu_wait(2000));
+	assert_true(t_card_wait(2000));
 	printf("  %llu of %llu CQEs were seen\n", (unsigned long long)out[0],
 	       (unsigned long long)count);
 	assert_int_equal(out[1], 0);
-	t_gpu_free(ptr);
+	t_card_free(ptr);
 }
 
 /* --------------------------------------------------------------- atomics */
@@ -164,7 +164,7 @@ static void test_atomics_do_what_those_on_host_memory_do(void **state)
 		 .swap_mask = 0xff00,
 		 .compare_mask = 0xff},
 	};
-	uint64_t ptr = t_gpu_malloc(4096), host, was, is;
+	uint64_t ptr = t_card_malloc(4096), host, was, is;
 	uint8_t *dma = attach(ptr, 4096);
 	unsigned i, bytes;
 
@@ -172,47 +172,47 @@ static void test_atomics_do_what_those_on_host_memory_do(void **state)
 	for (bytes = 4; bytes <= 8; bytes += 4) {
 		for (i = 0; i < 4; i++) {
 			host = 0x1122334455667788;
-			t_gpu_set_word(ptr, host);
+			t_card_set_word(ptr, host);
 			dma_atomic(&host, bytes, &operations[i], &was);
 			assert_int_equal(
 				dma_atomic(dma, bytes, &operations[i], &is), 0);
 			assert_int_equal(is, was);
-			assert_int_equal(t_gpu_word(ptr), host);
+			assert_int_equal(t_card_word(ptr), host);
 		}
 	}
-	t_gpu_free(ptr);
+	t_card_free(ptr);
 }
 
-static void test_atomics_lose_nothing_against_gpu_threads(void **state)
+static void test_atomics_lose_nothing_against_card_threads(void **state)
 {
 	enum { THREADS = 64, COUNT = 20000, OURS = 1000 };
-	uint64_t ptr = t_gpu_malloc(4096), count = COUNT, original;
-	volatile uint64_t *stop = t_gpu_pinned(sizeof(*stop));
+	uint64_t ptr = t_card_malloc(4096), count = COUNT, original;
+	volatile uint64_t *stop = t_card_pinned(sizeof(*stop));
 	uint8_t *dma = attach(ptr, 4096);
 	struct dma_atomic add = {.operand = 1};
 	void *parameters[] = {&ptr, &count, (void *)&stop};
 	int i;
 
 	(void)state;
-	t_gpu_set_word(ptr, 0);
-	t_gpu_launch("add", 1, THREADS, parameters);
+	t_card_set_word(ptr, 0);
+	t_card_launch("add", 1, THREADS, parameters);
 	for (i = 0; i < OURS; i++)
 		assert_int_equal(dma_atomic(dma, 8, &add, &original), 0);
 	end_kernels(stop);
-	assert_int_equal(t_gpu_word(ptr), THREADS * COUNT + OURS);
-	t_gpu_free(ptr);
+	assert_int_equal(t_card_word(ptr), THREADS * COUNT + OURS);
+	t_card_free(ptr);
 }
 
 static void test_a_full_gpu_gets_its_atomics_by_copies(void **state)
 {
-	uint64_t ptr = t_gpu_malloc(4096), original, begin;
+	uint64_t ptr = t_card_malloc(4096), original, begin;
 	uint8_t *dma = attach(ptr, 4096);
 	struct dma_atomic add = {.operand = 1};
 	volatile uint64_t *stop;
 	int i;
 
 	(void)state;
-	t_gpu_set_word(ptr, 0);
+	t_card_set_word(ptr, 0);
 	stop = fill_gpu();
 	begin = now_ns();
 	for (i = 0; i < 10; i++) {
@@ -222,42 +222,42 @@ static void test_a_full_gpu_gets_its_atomics_by_copies(void **state)
 	printf("  10 atomics on a full GPU: %llu us\n",
 	       (unsigned long long)(now_ns() - begin) / 1000);
 	end_kernels(stop);
-	t_gpu_synchronize();
-	assert_int_equal(t_gpu_word(ptr), 10);
+	t_card_synchronize();
+	assert_int_equal(t_card_word(ptr), 10);
 	assert_int_equal(dma_atomic(dma, 8, &add, &original), 0);
 	assert_int_equal(original, 10);
-	t_gpu_free(ptr);
+	t_card_free(ptr);
 }
 
 /* -------------------------------------------- what the program may expect */
 
 static void *free_later(void *arg)
 {
-	t_gpu_free(*(uint64_t *)arg);
+	t_card_free(*(uint64_t *)arg);
 	return NULL;
 }
 
 static void test_nothing_of_the_program_is_held_up(void **state)
 {
-	uint64_t ptr = t_gpu_malloc(4096), other = t_gpu_malloc(64 << 20);
+	uint64_t ptr = t_card_malloc(4096), other = t_card_malloc(64 << 20);
 	uint64_t value = 1;
 	uint8_t *dma = attach(ptr, 4096);
 
 	(void)state;
 	assert_int_equal(dma_copy(dma, &value, 8), 0);
-	t_gpu_synchronize();
-	t_gpu_free(other);
-	t_gpu_begin_capture();
+	t_card_synchronize();
+	t_card_free(other);
+	t_card_begin_capture();
 	assert_int_equal(dma_copy(dma, &value, 8), 0);
 	assert_int_equal(dma_settle(), 0);
-	assert_int_equal(t_gpu_end_capture(), CUDA_OK);
-	t_gpu_free(ptr);
+	assert_int_equal(t_card_end_capture(), CUDA_OK);
+	t_card_free(ptr);
 }
 
 /* A program that frees memory while its kernel waits for the NIC. */
 static void test_the_nic_goes_on_while_the_program_waits_in_a_free(void **state)
 {
-	uint64_t ptr = t_gpu_malloc(4096), other = t_gpu_malloc(64 << 20);
+	uint64_t ptr = t_card_malloc(4096), other = t_card_malloc(64 << 20);
 	uint64_t value = 0, back = 0;
 	uint8_t *dma = attach(ptr, 4096);
 	volatile uint64_t *stop;
@@ -276,8 +276,8 @@ static void test_the_nic_goes_on_while_the_program_waits_in_a_free(void **state)
 	}
 	*stop = 1;
 	pthread_join(thread, NULL);
-	assert_true(t_gpu_wait(2000));
-	t_gpu_free(ptr);
+	assert_true(t_card_wait(2000));
+	t_card_free(ptr);
 }
 
 /* ------------------------------------------------------------------- NIC */
@@ -287,15 +287,15 @@ static struct t_pair *open_pair(bool rings, bool memory)
 	struct t_pair *p;
 	int i;
 
-	t_gpu_alloc(rings);
+	t_card_alloc(rings);
 	p = t_pair_open(&t_pair_defaults);
-	t_gpu_alloc(memory);
+	t_card_alloc(memory);
 	for (i = 0; i < 2 && rings != memory; i++) {
 		t_free(p->memory[i]);
 		p->memory[i] = t_alloc(T_PAIR_BYTES);
 		p->key[i] = t_mr(&p->node[i], p->memory[i], T_PAIR_BYTES);
 	}
-	t_gpu_alloc(false);
+	t_card_alloc(false);
 	return p;
 }
 
@@ -305,9 +305,9 @@ static void push(struct t_pair *p, bool rings, bool memory)
 
 	for (i = 0; i < 2; i++) {
 		if (rings)
-			t_gpu_push(p->qp[i].rq);
+			t_card_push(p->qp[i].rq);
 		if (memory)
-			t_gpu_push(p->memory[i]);
+			t_card_push(p->memory[i]);
 	}
 }
 
@@ -317,9 +317,9 @@ static void pull(struct t_pair *p, bool rings, bool memory)
 
 	for (i = 0; i < 2; i++) {
 		if (rings)
-			t_gpu_pull(p->cq[i].ring);
+			t_card_pull(p->cq[i].ring);
 		if (memory)
-			t_gpu_pull(p->memory[i]);
+			t_card_pull(p->memory[i]);
 	}
 }
 
@@ -380,14 +380,14 @@ static double us(uint64_t begin, unsigned count)
 static void test_cost_of_each_access(void **state)
 {
 	enum { COUNT = 2000, BATCH = 100 };
-	uint64_t ptr = t_gpu_malloc(64 << 20), begin, word = 1, original;
+	uint64_t ptr = t_card_malloc(64 << 20), begin, word = 1, original;
 	uint8_t *dma = attach(ptr, 64 << 20), cqe[64] = {0};
 	struct dma_atomic add = {.operand = 1};
 	uint8_t *host = malloc(32 << 20);
 	int i;
 
 	(void)state;
-	printf("  GPU: %s\n", t_gpu_name());
+	printf("  GPU: %s\n", t_card_name());
 	begin = now_ns();
 	for (i = 0; i < COUNT; i++)
 		dma_copy(&word, dma, 8);
@@ -436,7 +436,7 @@ static void test_cost_of_each_access(void **state)
 	dma_settle();
 	printf("  move 32 MiB:   %6.2f GB/s\n", 33554.432 / us(begin, 1));
 	free(host);
-	t_gpu_free(ptr);
+	t_card_free(ptr);
 }
 
 /* Posted, rung and stepped by this thread. */
@@ -453,13 +453,13 @@ static void cost_of_writes(bool rings, unsigned batch, uint32_t len)
 			index = t_pair_rdma(p, HW_OP_RDMA_WRITE, len);
 		t_ring_record(&p->qp[0]);
 		if (rings)
-			t_gpu_push(p->qp[0].rq);
+			t_card_push(p->qp[0].rq);
 		begin = now_ns();
 		t_ring_register(&p->qp[0]);
 		t_pair_run(p);
 		total += now_ns() - begin;
 		if (rings)
-			t_gpu_pull(p->cq[0].ring);
+			t_card_pull(p->cq[0].ring);
 		for (i = 0; i < batch; i++)
 			t_expect(&p->cq[0], HW_CQE_REQ,
 				 (uint16_t)(index - batch + 1 + i));
@@ -490,7 +490,8 @@ int main(void)
 		cmocka_unit_test(test_copies_go_on_while_a_kernel_has_the_gpu),
 		cmocka_unit_test(test_a_cqe_is_never_seen_half),
 		cmocka_unit_test(test_atomics_do_what_those_on_host_memory_do),
-		cmocka_unit_test(test_atomics_lose_nothing_against_gpu_threads),
+		cmocka_unit_test(
+			test_atomics_lose_nothing_against_card_threads),
 		cmocka_unit_test(test_a_full_gpu_gets_its_atomics_by_copies),
 		cmocka_unit_test(test_queues_and_data_may_lie_on_the_gpu),
 		cmocka_unit_test(test_nothing_of_the_program_is_held_up),
@@ -502,7 +503,7 @@ int main(void)
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!t_gpu_open())
+	if (!t_card_open())
 		return 77;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

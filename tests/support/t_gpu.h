@@ -1,64 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real GPU for tests: the driver's calls that tests need, memory that
- * t_alloc() gives, and small kernels.
+ * Kernels in tests: PEs of this process whose NICs move when a kernel pauses,
+ * and one SIMT runner under a seed for all of them.
  *
- * The CPU cannot touch device memory, so t_alloc() gives a shadow in host
- * memory: t_gpu_push() copies it to the device before the NIC looks,
- * t_gpu_pull() back after the NIC wrote.
+ * T_SEED=n runs one seed, that a failure has printed.
  */
 #ifndef T_GPU_H
 #define T_GPU_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "kernels/gpu_host.h"
+#include "support/t_pes.h"
 
-#include "emu/cuda_api.h"
+enum { T_GPU_PES_MAX = 8 };
 
-/* The first GPU, current in this thread. False: there is none, and stdout says
- * what is missing. */
-bool t_gpu_open(void);
-const char *t_gpu_name(void);
+struct t_gpu {
+	struct gpu *gpu;
+	struct t_pe pes[T_GPU_PES_MAX];
+	int npes;
+	uint64_t seed;
+};
 
-/* What t_alloc() gives from now on: shadows of device memory, or host memory.*/
-void t_gpu_alloc(bool device);
-void t_gpu_push(const void *shadow);
-void t_gpu_pull(void *shadow);
-uint64_t t_gpu_address(const void *shadow);
-
-/* Pinned host memory that kernels reach at the same address. */
-void *t_gpu_pinned(size_t len);
-
-/* Device memory without a shadow. */
-uint64_t t_gpu_malloc(size_t len);
-void t_gpu_free(uint64_t ptr);
-uint64_t t_gpu_word(uint64_t ptr);
-void t_gpu_set_word(uint64_t ptr, uint64_t value);
+/* Each PE gets heap bytes of zeroed memory at pes[i].arg. Returns failures. */
+int t_gpu_start(struct t_gpu *t, const struct gda_config *config, int npes,
+		size_t bytes);
+int t_gpu_stop(struct t_gpu *t);
 
 /*
- * Launch a kernel of t_gpu.c in a stream of its own:
- *
- *   spin    (stop)              until the word at stop is not 0
- *   add     (word, count, stop) each thread adds 1 to the word, count times,
- *                               then spins
- *   watch   (cqe, out, count)   one thread polls the last 8 bytes of a CQE
- *                               until they are count; whenever they change, the
- *                               other words must not be older: out[0] counts
- *                               changes, out[1] those that broke the rule
+ * Launch on every PE, each with its args (args_bytes apart) and on a stream
+ * of its own, and wait. Returns 0, or 1 and has printed why.
  */
-void t_gpu_launch(const char *kernel, unsigned blocks, unsigned threads,
-		  void **parameters);
-/* Wait for all that was launched, at most so long. False: it still runs. */
-bool t_gpu_wait(unsigned milliseconds);
-/* Blocks of so many threads that are on the GPU at once. */
-unsigned t_gpu_blocks(unsigned threads);
+int t_gpu_run(struct t_gpu *t, const struct gpu_kernel *kernel,
+	      const struct gpu_shape *shape, const void *args);
 
-/* cuCtxSynchronize. */
-void t_gpu_synchronize(void);
-/* Begin and end the capture of a stream, in the strictest mode. Returns the
- * driver's answer to the end. */
-void t_gpu_begin_capture(void);
-cuda_result t_gpu_end_capture(void);
+/* For a loop over seeds: the first, and how many; one if T_SEED is set. */
+uint64_t t_gpu_first_seed(void);
+uint64_t t_gpu_seeds(uint64_t count);
 
 #endif
