@@ -13,6 +13,10 @@ enum uv_fd_kind uv_fd_kind(int fd);
 /* Is this thread inside uv_enter()? */
 bool uv_inside(void);
 
+/* Outside for a while, however deep inside this thread is; and back. */
+unsigned uv_step_out(void);
+void uv_step_in(unsigned depth);
+
 /*
  * Around calls into context.c. A signal handler that ends the process may find
  * itself in the middle of one, with locks held.
