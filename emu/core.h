@@ -95,8 +95,9 @@ void nic_scan_reset_qp(struct nic *nic, const struct nic_qp *qp);
 void nic_scan_forget_uar(struct nic *nic, const struct nic_uar *uar);
 /* Is there a doorbell, or a receive to flush, that nobody tells about? */
 bool nic_scan_needed(struct nic *nic);
-/* As nic_uar_set_trapped and nic_uar_write, with the lock held. */
+/* As nic_uar_set_trapped, _look and _write, with the lock held. */
 void nic_scan_set_trapped(struct nic *nic, struct nic_uar *uar, bool trapped);
+void nic_scan_trapped(struct nic *nic, struct nic_uar *uar);
 bool nic_scan_write(struct nic *nic, struct nic_uar *uar,
 		    const struct nic_uar_store *store);
 void nic_scan_forget_qp(struct nic *nic, const struct nic_qp *qp);

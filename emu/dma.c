@@ -5,7 +5,8 @@
  * A client can unmap memory that it registered. A real NIC keeps its pages
  * pinned or takes an IOMMU fault; we take SIGSEGV or SIGBUS. A guard makes the
  * fault an error value: while a thread copies, a fault inside the guarded
- * call jumps back into it. Every other fault is somebody else's (fault.c).
+ * call jumps back into it. Every other fault is somebody else's
+ * (fault.c), even of a signal handler that interrupts the call.
  *
  * Device memory is known by its address (dma.h) and left to dma_cuda.c.
  *
@@ -57,14 +58,30 @@ struct guard {
 	guard_env env;
 	volatile sig_atomic_t active;
 	uintptr_t fault;
+	uintptr_t at[2]; /* what is accessed */
+	size_t len;
 };
+_Static_assert(sizeof(struct guard) <= sizeof(struct dma_guard),
+	       "a guard is set aside in one");
 
 /* Initial-exec: reading it in a signal handler never allocates. */
 static __thread struct guard guard __attribute__((tls_model("initial-exec")));
 
+/* x86 reports the fault of a non-canonical address as one at 0; user space
+ * ends at 2^47. A sanitizer may fault in memory of its own. */
+static bool is_accessed(uintptr_t fault)
+{
+#if defined(DMA_ASAN) || defined(DMA_TSAN)
+	return true;
+#endif
+	return fault - guard.at[0] < guard.len ||
+	       fault - guard.at[1] < guard.len ||
+	       (!fault && (guard.at[0] | guard.at[1]) >> 47);
+}
+
 static bool guarded(const siginfo_t *info, ucontext_t *context)
 {
-	if (!guard.active)
+	if (!guard.active || !is_accessed((uintptr_t)info->si_addr))
 		return false;
 	guard.active = 0;
 	guard.fault = (uintptr_t)info->si_addr;
@@ -91,10 +108,14 @@ int dma_init(void)
 
 /*
  * if (GUARD_SET(guard)) return error;
- * begin_guard(); accesses; end_guard();
+ * begin_guard(...); accesses; end_guard();
  */
-static inline void begin_guard(void)
+static inline void begin_guard(const void *dst, const void *src, size_t len)
 {
+	guard.at[0] = (uintptr_t)dst;
+	guard.at[1] = (uintptr_t)src;
+	guard.len = len;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	guard.active = 1;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
@@ -185,6 +206,17 @@ static inline bool is_word(size_t len)
 	return len == 8 || len == 4 || len == 2 || len == 1;
 }
 
+void dma_suspend(struct dma_guard *saved)
+{
+	memcpy(saved, &guard, sizeof(guard));
+	guard.active = 0;
+}
+
+void dma_resume(const struct dma_guard *saved)
+{
+	memcpy(&guard, saved, sizeof(guard));
+}
+
 int dma_copy(void *dst, const void *src, size_t len)
 {
 	if (!len)
@@ -197,7 +229,7 @@ int dma_copy(void *dst, const void *src, size_t len)
 		return -EIO;
 	if (GUARD_SET(guard))
 		return fault_side(dst, len);
-	begin_guard();
+	begin_guard(dst, src, len);
 	if (is_word(len) && aligned(dst, src, len)) {
 		touch_for_tsan(dst);
 		copy_word(dst, src, len);
@@ -220,7 +252,7 @@ int dma_probe(const void *src, size_t len)
 		return dma_cuda_copy(&byte, (const uint8_t *)src + len - 1, 1);
 	if (poisoned(src, len) || GUARD_SET(guard))
 		return -EIO;
-	begin_guard();
+	begin_guard(src, src, len);
 	for (i = 0; i < len; i += 4096)
 		(void)bytes[i];
 	(void)bytes[len - 1];
@@ -238,7 +270,7 @@ int dma_write_cqe(void *dst, const void *cqe)
 	memcpy(words, cqe, sizeof(words));
 	if (poisoned(dst, 64) || GUARD_SET(guard))
 		return -EFAULT;
-	begin_guard();
+	begin_guard(dst, dst, 64);
 	nic_order_write_cqe_body(dst, words);
 	nic_order_publish_cqe((uint64_t *)dst + 7, words[7]);
 	end_guard();
@@ -251,7 +283,7 @@ int dma_load_record(const void *word, uint32_t *value)
 		return dma_cuda_copy(value, word, 4);
 	if (poisoned(word, 4) || GUARD_SET(guard))
 		return -EIO;
-	begin_guard();
+	begin_guard(word, word, 4);
 	*value = nic_order_load_record(word);
 	end_guard();
 	return 0;
@@ -303,7 +335,7 @@ int dma_atomic(void *addr, unsigned bytes, const struct dma_atomic *op,
 	dma_settle();
 	if (poisoned(addr, bytes) || GUARD_SET(guard))
 		return -EFAULT;
-	begin_guard();
+	begin_guard(addr, addr, bytes);
 	touch_for_tsan(addr);
 	*original = bytes == 4 ? atomic_4(addr, op) : atomic_8(addr, op);
 	end_guard();

@@ -63,6 +63,16 @@ int dma_attach(const struct nic_mem *mem, void **address, const char **why);
 bool dma_is_cuda(const void *addr);
 
 /*
+ * A handler that calls these functions may have interrupted one of them: it
+ * sets that one's guard aside before, and puts it back after.
+ */
+struct dma_guard {
+	uint64_t words[48]; /* a jump buffer, and what is accessed */
+};
+void dma_suspend(struct dma_guard *saved);
+void dma_resume(const struct dma_guard *saved);
+
+/*
  * Copy between client memory (or to or from our own). Naturally aligned
  * pieces of 1, 2, 4 and 8 bytes are copied in one access, with acquire and
  * release order, so that a client may poll a flag that arrives this way.

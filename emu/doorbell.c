@@ -411,6 +411,15 @@ void nic_scan_set_trapped(struct nic *nic, struct nic_uar *uar, bool trapped)
 	nic_wake(nic);
 }
 
+void nic_scan_trapped(struct nic *nic, struct nic_uar *uar)
+{
+	if (!uar->trapped)
+		return;
+	uar->trapped = false;
+	scan_last(nic, uar);
+	uar->trapped = true;
+}
+
 bool nic_scan_needed(struct nic *nic)
 {
 	struct nic_uar *uar;

@@ -146,6 +146,18 @@ int nic_uar_set_trapped(struct nic *nic, uint32_t index, bool trapped)
 	return uar ? 0 : -ENOENT;
 }
 
+int nic_uar_look(struct nic *nic, uint32_t index)
+{
+	struct nic_uar *uar;
+
+	nic_lock(nic);
+	uar = nic_uar_get(nic, index);
+	if (uar)
+		nic_scan_trapped(nic, uar);
+	nic_unlock(nic);
+	return uar ? 0 : -ENOENT;
+}
+
 int nic_uar_write(struct nic *nic, uint32_t index, uint32_t offset,
 		  const void *bytes, size_t len)
 {

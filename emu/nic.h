@@ -207,6 +207,13 @@ int nic_uar_alloc(struct nic *nic, void *page, enum nic_uar_kind kind,
 int nic_uar_set_trapped(struct nic *nic, uint32_t index, bool trapped);
 
 /*
+ * Stores to a trapped page went to its memory, where nobody looks: look once,
+ * as at a page that is not trapped. Of two queues that rang at one register,
+ * the records tell. Returns as nic_uar_set_trapped.
+ */
+int nic_uar_look(struct nic *nic, uint32_t index);
+
+/*
  * The client stored len bytes at this offset of the page. Nothing is merged:
  * every call that completes a register is a doorbell, whatever the register
  * held. The first 8 bytes of a register count, in one call or in pieces; the

@@ -28,6 +28,15 @@ static inline uint32_t nic_order_load_record(const void *word)
 }
 
 /*
+ * A doorbell, in the place of the client whose store was not let through. What
+ * the client wrote before it, the NIC sees with it.
+ */
+static inline void nic_order_store_register(void *reg, uint64_t word)
+{
+	__atomic_store_n((uint64_t *)reg, word, __ATOMIC_RELEASE);
+}
+
+/*
  * Take a CQ doorbell and clear the register in one step, so that a doorbell
  * which arrives in between is either returned now or left for the next look.
  */

@@ -56,6 +56,8 @@ static pid_t owner;
 /* Initial-exec: reading them in a signal handler never allocates. */
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 static __thread unsigned calls __attribute__((tls_model("initial-exec")));
+static __thread void (*volatile when_left)(void)
+	__attribute__((tls_model("initial-exec")));
 
 void uv_enter(void)
 {
@@ -65,7 +67,19 @@ void uv_enter(void)
 void uv_leave(void)
 {
 	assert(depth);
-	depth--;
+	/* After depth: a signal handler that runs later finds it outside. */
+	while (!--depth && when_left) {
+		void (*fn)(void) = when_left;
+
+		depth++;
+		when_left = NULL;
+		fn();
+	}
+}
+
+void uv_when_left(void (*fn)(void))
+{
+	when_left = fn;
 }
 
 bool uv_inside(void)

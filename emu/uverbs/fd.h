@@ -18,6 +18,12 @@ unsigned uv_step_out(void);
 void uv_step_in(unsigned depth);
 
 /*
+ * From a signal handler that finds its thread inside: call the function once
+ * when the thread leaves. It may hold a context's lock then, and no other.
+ */
+void uv_when_left(void (*fn)(void));
+
+/*
  * Around calls into context.c. A signal handler that ends the process may find
  * itself in the middle of one, with locks held.
  */

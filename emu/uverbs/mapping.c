@@ -10,6 +10,10 @@
  * A trapped store rings in the thread that stored, and that thread serves the
  * NIC for a bounded while; what is left is the runner's.
  *
+ * A signal handler of the program may ring while its thread is inside, with
+ * the NIC's lock in its hands. What it stores then goes to the page's memory,
+ * and the thread looks there when it leaves.
+ *
  * Thread: any; a leaf lock over the list.
  */
 #include "emu/uverbs/mapping.h"
@@ -22,6 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "emu/order.h"
 #include "emu/runner.h"
 #include "emu/uverbs/call.h"
 #include "emu/uverbs/fd.h"
@@ -39,6 +44,7 @@ struct mapping {
 	struct uv_uar *uar; /* NULL: the page is gone */
 	struct nic *nic;
 	uint32_t page_id;
+	bool missed; /* its memory holds doorbells that nobody looked at */
 	void *addr;
 };
 
@@ -91,15 +97,65 @@ static void serve(struct nic *nic)
 	nic_wake(nic);
 }
 
+/* A page whose memory is to be looked at; NULL: none. */
+static struct nic *take_missed(uint32_t *page_id)
+{
+	struct nic *nic = NULL;
+	struct mapping *m;
+
+	pthread_mutex_lock(&lock);
+	for (m = mappings; m && !nic; m = m->next) {
+		if (!__atomic_exchange_n(&m->missed, false, __ATOMIC_ACQUIRE))
+			continue;
+		nic = m->nic;
+		*page_id = m->page_id;
+	}
+	pthread_mutex_unlock(&lock);
+	return nic;
+}
+
+static void catch_up(void)
+{
+	int saved = errno;
+	struct nic *nic;
+	uint32_t page_id;
+
+	while ((nic = take_missed(&page_id)))
+		if (!nic_uar_look(nic, page_id))
+			serve(nic);
+	errno = saved;
+}
+
+static void keep(struct mapping *mapping, size_t offset, const void *bytes,
+		 size_t len)
+{
+	uint8_t *to = mapping->uar->page + offset;
+	uint64_t word;
+
+	if (len == sizeof(word) && offset % sizeof(word) == 0) {
+		memcpy(&word, bytes, sizeof(word));
+		nic_order_store_register(to, word);
+	} else {
+		memcpy(to, bytes, len);
+	}
+	/* Who takes the mark looks at the page after it. */
+	__atomic_store_n(&mapping->missed, true, __ATOMIC_RELEASE);
+	uv_when_left(catch_up);
+}
+
 /* In the handler of the fault; see trap.h. */
 static void on_store(void *arg, size_t offset, const void *bytes, size_t len)
 {
-	const struct mapping *mapping = arg;
+	struct mapping *mapping = arg;
 	struct nic *nic = mapping->nic;
 
 	/* In a forked child the NIC is the parent's. */
 	if (!uv_fd_mine())
 		return;
+	if (uv_inside()) {
+		keep(mapping, offset, bytes, len);
+		return;
+	}
 	uv_enter();
 	if (nic_uar_write(nic, mapping->page_id, (uint32_t)offset, bytes, len) >
 	    0)

@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "emu/runner.h"
+#include "emu/uverbs/fd.h"
 #include "emu/uverbs/mapping.h"
 #include "emu/uverbs/real.h"
 #include "emu/uverbs/uverbs.h"
@@ -55,6 +56,9 @@ UV_EXPORT int pthread_spin_unlock(pthread_spinlock_t *lock)
 	struct uv_device *device;
 	unsigned i;
 
+	/* A signal handler, and its thread may hold a lock of ours. */
+	if (uv_inside())
+		return ret;
 	for (i = 0; i < UV_NICS_MAX; i++) {
 		device = uv_device_made(i);
 		if (!device)

@@ -106,18 +106,30 @@ void uv_sysfs_remove(void)
 
 /* ------------------------------------------------------------------ port */
 
+/* No room for a whole path: this may run on the small stack of trap.c. */
+static int open_port(const struct uv_device_info *info)
+{
+	const char *name = uv_sysfs_made();
+	char port[64];
+	int tree_fd, fd;
+
+	if (!name)
+		return -1;
+	tree_fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (tree_fd < 0)
+		return -1;
+	snprintf(port, sizeof(port), "sys/class/infiniband/%s/ports/1",
+		 info->name);
+	fd = openat(tree_fd, port, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(tree_fd);
+	return fd;
+}
+
 /* Not the tree's lock: who holds it asks the NIC, whose lock may be held here. */
 void uv_sysfs_show_port(const struct uv_device_info *info)
 {
-	const char *name = uv_sysfs_made();
-	char path[PATH_MAX + 64];
-	int fd;
+	int fd = open_port(info);
 
-	if (!name)
-		return;
-	snprintf(path, sizeof(path), "%s/sys/class/infiniband/%s/ports/1", name,
-		 info->name);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	pthread_mutex_lock(&port_lock);

@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "emu/dma.h"
 #include "emu/fault.h"
 #include "emu/uverbs/store.h"
 
@@ -302,9 +303,13 @@ static void follow(struct trap *trap, uintptr_t fault, ucontext_t *context)
 					 .put = trap->ops->store,
 					 .arg = trap->arg};
 	struct uv_store store = {0};
+	struct dma_guard guard;
 
+	/* The store may be that of a signal handler. */
+	dma_suspend(&guard);
 	if (!decode(rip, &store) || !uv_store_run(&store, context, &target))
 		give_up(trap, rip, &store);
+	dma_resume(&guard);
 }
 
 /*

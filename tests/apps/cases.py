@@ -323,7 +323,7 @@ def ucx_uct():
 
 # ------------------------------------------------- MPI, pyverbs, our programs
 
-def mpi(name, tls, ranks=4, quick=False, run="", env=None):
+def mpi(name, tls, ranks=4, quick=False, run="", env=None, paused=False):
     environment = {
         "UCX_TLS": tls, "UCX_NET_DEVICES": "mlx5_0:1",
         "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -332,8 +332,10 @@ def mpi(name, tls, ranks=4, quick=False, run="", env=None):
         "OMPI_MCA_btl_tcp_if_include": "lo",
         "OMPI_MCA_rmaps_base_oversubscribe": "1",
         "OMPI_MCA_mpi_yield_when_idle": "1", **(env or {})}
-    add(Case("mpi", f"mpirun -n {ranks} {name}",
-             f"mpirun -n {ranks} {{run}} {{bin}}/apps_{name}",
+    pauses, text = ("{python} {apps}/pauses.py ", "pauses.py ") \
+        if paused else ("", "")
+    add(Case("mpi", f"mpirun -n {ranks} {text}{name}",
+             f"mpirun -n {ranks} {pauses}{{run}} {{bin}}/apps_{name}",
              figures=(r"(\d+) ranks, (.*) agree", r"\1 ranks, \2"), run=run,
              env=environment, timeout=90, library=False,
              packages=("openmpi-bin", "libopenmpi-dev")), quick)
@@ -345,6 +347,9 @@ def mpis():
         mpi("mpi_ring", tls, quick=tls.startswith("rc_"))
         mpi("mpi_ring", tls, run="--link roce")
     mpi("mpi_ring", "rc_mlx5,ud_mlx5,self", ranks=8)
+    # UD repeats what was not acknowledged, and says less of it inline.
+    mpi("mpi_ring", "rc_mlx5,ud_mlx5,self", quick=True, paused=True)
+    mpi("mpi_ring", "ud_mlx5,self", paused=True)
 
 
 def pyverbs():

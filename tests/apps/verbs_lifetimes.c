@@ -272,7 +272,7 @@ int main(int argc, char **argv)
 	test_a_second_name_keeps_the_context();
 	test_two_contexts();
 	test_a_child_leaves_all_as_it_is();
-	test_killed_peers(argv[0]);
+	test_killed_peers("/proc/self/exe");
 	puts("all that ended is gone");
 	return 0;
 }

@@ -76,6 +76,28 @@ static void works(struct t_pair *p)
 	assert_int_equal(info.opcode, HW_CQE_RESP_SEND);
 }
 
+/* As UCX sends a datagram once more: a header inline, the rest by pointer. */
+static void test_a_header_inline_before_the_data(void **state)
+{
+	struct t_pair *p = *state;
+	bool ud = p->qp[0].create[HW_QPC_OFFSET + 1] == HW_QP_ST_UD;
+	uint32_t grh = ud ? HW_GRH_BYTES : 0;
+	struct hw_cqe_info info;
+	uint16_t index;
+
+	memcpy(p->memory[0], "the rest of it", 14);
+	t_post_recv(&p->qp[1], p->memory[1], 8192, p->key[1]);
+	begin(p, HW_OP_SEND);
+	t_inline(&p->qp[0], "8 bytes ", 8);
+	t_data(&p->qp[0], p->memory[0], 14, p->key[0]);
+	index = t_end(&p->qp[0]);
+	run(p);
+	t_expect(&p->cq[0], HW_CQE_REQ, index);
+	assert_true(t_poll(&p->cq[1], &info));
+	assert_int_equal(info.byte_cnt, grh + 22);
+	assert_memory_equal(p->memory[1] + grh, "8 bytes the rest of it", 22);
+}
+
 static void sqerr2rts(struct t_pair *p, uint8_t status)
 {
 	assert_int_equal(t_modify(&p->qp[0], HW_CMD_SQERR2RTS_QP, NULL, NULL),
@@ -351,6 +373,8 @@ int main(void)
 #define UD(name)                                                               \
 	cmocka_unit_test_setup_teardown(name, setup_ud, t_pair_teardown)
 	const struct CMUnitTest tests[] = {
+		UC(test_a_header_inline_before_the_data),
+		UD(test_a_header_inline_before_the_data),
 		UC(test_a_local_error_leads_to_sqer_and_back),
 		UD(test_a_local_error_leads_to_sqer_and_back),
 		UC(test_in_sqer_it_still_receives),

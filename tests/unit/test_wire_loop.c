@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "emu/qp.h"
+
 static void test_addresses_count_in_the_order_of_attach(void **state)
 {
 	struct wire_loop_fabric *fabric = wire_loop_create();
@@ -147,6 +149,7 @@ static void test_many_nics_on_one_fabric(void **state)
 		t_ring(&out[i]);
 	}
 	t_run(node, NICS - 1);
+	t_run_for(node, NICS - 1, NIC_GONE_NS);
 	for (i = 0; i < NICS - 2; i++)
 		t_expect(&cq[i], HW_CQE_REQ, 1);
 	t_expect_error(&cq[NICS - 2], HW_CQE_REQ_ERR, 1, HW_SYND_RETRY_EXC);
