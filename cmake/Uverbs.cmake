@@ -10,6 +10,9 @@ target_compile_definitions(belfry-uverbs PRIVATE _GNU_SOURCE)
 target_compile_options(belfry-uverbs PRIVATE
   -fvisibility=hidden -fno-delete-null-pointer-checks -Wno-nonnull-compare
   -U_FORTIFY_SOURCE)
+# Assembler that the link-time optimizer does not see into.
+set_source_files_properties(emu/uverbs/dlsym.c PROPERTIES
+                            COMPILE_OPTIONS -fno-lto)
 target_link_options(belfry-uverbs PRIVATE
   -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -Wl,--wrap=syscall -Wl,-z,nodelete)
 set_target_properties(belfry-uverbs PROPERTIES

@@ -27,7 +27,8 @@ static const struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cuda_api api;
-static bool ready;
+static bool known;   /* all of api is found */
+static bool started; /* cuInit() has worked */
 static char reason[160];
 
 static bool look_up(void *library)
@@ -65,44 +66,44 @@ static bool start(void)
 }
 
 /* Requires: locked. What failed is tried again: a library can be loaded. */
-static const struct cuda_api *open_library(int flags)
+static bool open_library(int flags)
 {
 	const char *error;
 	void *library;
 
-	if (ready)
-		return &api;
+	if (known)
+		return true;
 	library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | flags);
 	if (!library) {
 		error = dlerror();
 		snprintf(reason, sizeof(reason), "there is no CUDA driver: %s",
 			 error ? error : LIBRARY " is not loaded");
-		return NULL;
+		return false;
 	}
-	ready = look_up(library) && start();
-	if (ready)
-		return &api;
-	dlclose(library);
-	return NULL;
+	known = look_up(library);
+	if (!known)
+		dlclose(library);
+	return known;
 }
 
 const struct cuda_api *cuda_api(const char **why)
 {
-	const struct cuda_api *found;
+	bool found;
 
 	pthread_mutex_lock(&lock);
-	found = open_library(0);
+	started = started || (open_library(0) && start());
+	found = started;
 	pthread_mutex_unlock(&lock);
 	*why = found ? NULL : reason;
-	return found;
+	return found ? &api : NULL;
 }
 
 const struct cuda_api *cuda_api_if_loaded(void)
 {
-	const struct cuda_api *found;
+	bool found;
 
 	pthread_mutex_lock(&lock);
 	found = open_library(RTLD_NOLOAD);
 	pthread_mutex_unlock(&lock);
-	return found;
+	return found ? &api : NULL;
 }

@@ -85,7 +85,8 @@ const struct cuda_api *cuda_api(const char **why);
 
 /*
  * As above, but only if the program has loaded the driver itself: else it has
- * no memory of it. No reason is given.
+ * no memory of it. Nothing is initialised, so that calls may answer that they
+ * are not. No reason is given.
  */
 const struct cuda_api *cuda_api_if_loaded(void);
 

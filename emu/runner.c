@@ -298,6 +298,18 @@ static void relax(unsigned idle_rounds)
 		cpu_relax();
 }
 
+/* Relaxed: it is only a duration. */
+static uint64_t spin_ns(const struct nic_runner *runner)
+{
+	return __atomic_load_n(&runner->config.spin_ns, __ATOMIC_RELAXED);
+}
+
+void nic_runner_set_spin(struct nic_runner *runner, uint64_t ns)
+{
+	__atomic_store_n(&runner->config.spin_ns, ns ? ns : SPIN_NS,
+			 __ATOMIC_RELAXED);
+}
+
 static void *run(void *arg)
 {
 	struct nic_runner *runner = arg;
@@ -316,8 +328,7 @@ static void *run(void *arg)
 		if (step_all(runner, now_ns)) {
 			runner->worked_ns = now_ns;
 			idle_rounds = 0;
-		} else if (now_ns - runner->worked_ns <
-				   runner->config.spin_ns &&
+		} else if (now_ns - runner->worked_ns < spin_ns(runner) &&
 			   !all_lent(runner, now_ns)) {
 			relax(++idle_rounds);
 		} else {

@@ -38,6 +38,12 @@ struct nic_runner_config {
 struct nic_runner *nic_runner_start(const struct nic_runner_config *config);
 
 /*
+ * From now on the runner spins so long after the last work; 0: 50,000 ns. For a
+ * program whose doorbells wake nobody. Any thread.
+ */
+void nic_runner_set_spin(struct nic_runner *runner, uint64_t spin_ns);
+
+/*
  * The NIC is stepped from now on. Any thread but the runner's own. Returns 0;
  * -EEXIST if it is here already; -ENOSPC after 64 NICs.
  */

@@ -103,14 +103,15 @@ struct uv_call {
 };
 
 enum uv_attr_type {
-	UV_IN,	  /* bytes: up to 8 in place, more behind a pointer */
-	UV_OUT,	  /* a pointer */
-	UV_OBJ,	  /* a handle */
-	UV_NEW,	  /* the handle of an object that this call makes */
-	UV_KILL,  /* the handle of an object that this call destroys */
-	UV_FD,	  /* a channel */
-	UV_NEWFD, /* the descriptor of a channel that this call makes */
-	UV_OBJS,  /* several handles */
+	UV_IN,	   /* bytes: up to 8 in place, more behind a pointer */
+	UV_OUT,	   /* a pointer */
+	UV_OBJ,	   /* a handle */
+	UV_NEW,	   /* the handle of an object that this call makes */
+	UV_KILL,   /* the handle of an object that this call destroys */
+	UV_FD,	   /* a channel */
+	UV_NEWFD,  /* the descriptor of a channel that this call makes */
+	UV_OBJS,   /* several handles */
+	UV_RAW_FD, /* a descriptor of the program's, in place */
 };
 
 struct uv_spec {
@@ -157,6 +158,9 @@ bool uv_call_has(struct uv_call *call, uint16_t id);
 
 /* An integer of up to 8 bytes; fallback if the attribute is not there. */
 uint64_t uv_call_u64(struct uv_call *call, uint16_t id, uint64_t fallback);
+
+/* A UV_RAW_FD; -1 if it is not there, or none. */
+int uv_call_raw_fd(struct uv_call *call, uint16_t id);
 
 /*
  * Copy the attribute in, at most bytes of it; what it lacks is zero. Returns
@@ -216,6 +220,7 @@ struct uv_uar {
 	uint8_t *page;	   /* our mapping */
 	uint64_t offset;   /* in the file */
 	unsigned mappings; /* of the program, that are trapped */
+	bool by_gpu;	   /* rung by a GPU: never trapped */
 };
 
 struct uv_cq {
@@ -259,6 +264,10 @@ struct uv_qp {
 	uint8_t port;
 	bool sq_sig_all;
 };
+
+/* Ask each context, until one says yes: none of them goes meanwhile. */
+bool uv_contexts_any(bool (*is)(struct uv_context *context, void *arg),
+		     void *arg);
 
 /* Doorbell pages (uar.c). */
 bool uv_uar_has_blueflame(void);

@@ -48,6 +48,19 @@ static void unlink_context(struct uv_context *context)
 	pthread_mutex_unlock(&list_lock);
 }
 
+bool uv_contexts_any(bool (*is)(struct uv_context *context, void *arg),
+		     void *arg)
+{
+	struct uv_context *context;
+	bool any = false;
+
+	pthread_mutex_lock(&list_lock);
+	for (context = contexts; context && !any; context = context->next)
+		any = is(context, arg);
+	pthread_mutex_unlock(&list_lock);
+	return any;
+}
+
 static struct uv_context *make_context(unsigned index)
 {
 	struct uv_context *context;

@@ -41,6 +41,7 @@ enum {
 	LAST_STEPS = 64,
 	/* Where cores are few: for the answer to what was just sent. */
 	SHORT_SPIN_NS = 2000,
+	GPU_SPIN_NS = 10 * 1000 * 1000,
 	SLICE_NS = 100000,
 };
 
@@ -302,6 +303,19 @@ void uv_device_describe(struct uv_device *device, struct uv_device_info *info)
 struct nic *uv_device_nic(struct uv_device *device)
 {
 	return device->nic;
+}
+
+/*
+ * On few cores the program needs them more than the runner, and it stays with
+ * looks as far apart as they ever are.
+ */
+void uv_device_rung_by_gpu(int more)
+{
+	static int pages;
+	int now = __atomic_add_fetch(&pages, more, __ATOMIC_RELAXED);
+
+	if (started && !uv_mapping_traps())
+		nic_runner_set_spin(runner, now > 0 ? GPU_SPIN_NS : 0);
 }
 
 /* ----------------------------------------------------------------- fork */

@@ -87,6 +87,19 @@ bool uv_inside(void)
 	return depth != 0;
 }
 
+unsigned uv_step_out(void)
+{
+	unsigned was = depth;
+
+	depth = 0;
+	return was;
+}
+
+void uv_step_in(unsigned was)
+{
+	depth = was;
+}
+
 void uv_call_begin(void)
 {
 	calls++;

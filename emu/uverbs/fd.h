@@ -13,6 +13,10 @@ enum uv_fd_kind uv_fd_kind(int fd);
 /* Is this thread inside uv_enter()? */
 bool uv_inside(void);
 
+/* Outside for a while, however deep inside this thread is; and back. */
+unsigned uv_step_out(void);
+void uv_step_in(unsigned depth);
+
 /*
  * From a signal handler that finds its thread inside: call the function once
  * when the thread leaves. It may hold a context's lock then, and no other.

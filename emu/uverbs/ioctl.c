@@ -57,6 +57,13 @@ uint64_t uv_call_u64(struct uv_call *call, uint16_t id, uint64_t fallback)
 	return attr->data & mask;
 }
 
+int uv_call_raw_fd(struct uv_call *call, uint16_t id)
+{
+	const struct uv_attr *attr = uv_call_attr(call, id);
+
+	return attr && attr->data <= INT32_MAX ? (int)attr->data : -1;
+}
+
 int uv_call_in(struct uv_call *call, uint16_t id, void *out, size_t bytes)
 {
 	const struct uv_attr *attr = uv_call_attr(call, id);

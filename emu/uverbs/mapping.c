@@ -187,6 +187,10 @@ static void add(struct uv_context *context, struct uv_uar *uar, void *addr)
 	struct mapping *mapping = calloc(1, sizeof(*mapping));
 	int ret = -ENOMEM;
 
+	if (uar->by_gpu) {
+		free(mapping);
+		return;
+	}
 	if (mapping) {
 		mapping->uar = uar;
 		mapping->nic = context->nic;
@@ -279,6 +283,76 @@ void uv_context_mapped(struct uv_context *context, void *addr, size_t len,
 	}
 	pthread_mutex_unlock(&context->lock);
 	uv_leave();
+}
+
+/* ------------------------------------------------------------ rung by a GPU */
+
+/* A mapping of the file of some context. */
+struct place {
+	ino_t inode;
+	uint64_t offset;
+};
+
+/* What is mapped at the address, by /proc/self/maps. */
+static bool find_place(uint64_t addr, struct place *place)
+{
+	unsigned long long from, to, offset, inode;
+	bool found = false;
+	char line[512];
+	FILE *maps;
+
+	maps = fopen("/proc/self/maps", "re");
+	if (!maps)
+		return false;
+	while (!found && fgets(line, sizeof(line), maps)) {
+		found = sscanf(line, "%llx-%llx %*s %llx %*s %llu", &from, &to,
+			       &offset, &inode) == 4 &&
+			addr >= from && addr < to;
+		if (found) {
+			place->inode = inode;
+			place->offset = offset + (addr - from);
+		}
+	}
+	fclose(maps);
+	return found;
+}
+
+/* For each context, until one has the page; its lock is not held. */
+static bool poll_page(struct uv_context *context, void *arg)
+{
+	const struct place *place = arg;
+	struct uv_uar *uar = NULL;
+	struct stat st;
+
+	if (fstat(context->pages_fd, &st) || st.st_ino != place->inode)
+		return false;
+	pthread_mutex_lock(&context->lock);
+	uar = uv_uar_at(context, place->offset & ~(HW_UAR_BYTES - 1ull));
+	if (uar && !uar->by_gpu) {
+		uar->by_gpu = true;
+		uv_mapping_drop(uar);
+		nic_uar_set_trapped(context->nic, uar->page_id, false);
+		uv_device_rung_by_gpu(1);
+	}
+	pthread_mutex_unlock(&context->lock);
+	return uar != NULL;
+}
+
+bool uv_mapping_rung_by_gpu(const void *addr, size_t len)
+{
+	uint64_t at = (uintptr_t)addr, end = at + len;
+	struct place place;
+	bool ours = false;
+
+	uv_enter();
+	for (at &= ~(HW_UAR_BYTES - 1ull); at < end; at += HW_UAR_BYTES) {
+		if (!find_place(at, &place) ||
+		    !uv_contexts_any(poll_page, &place))
+			break;
+		ours = true;
+	}
+	uv_leave();
+	return ours;
 }
 
 /* ------------------------------------------------------------ found later */

@@ -16,6 +16,7 @@
 
 #include "emu/dma.h"
 #include "emu/uverbs/call.h"
+#include "emu/uverbs/cuda.h"
 
 /* Can every page be read? For kernels before MADV_POPULATE, and for memory of
  * devices, which it does not take. */
@@ -32,6 +33,7 @@ static int all_readable(uint64_t from, uint64_t to, uint64_t page)
 #define MADV_POPULATE_WRITE 23
 #endif
 
+/* Device memory is pinned by whoever made it. */
 int uv_pin(uint64_t addr, uint64_t len, bool write)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -40,6 +42,8 @@ int uv_pin(uint64_t addr, uint64_t len, bool write)
 
 	if (!len || addr + len < addr || to < from)
 		return -EINVAL;
+	if (dma_is_cuda((void *)(uintptr_t)addr))
+		return 0;
 	if (!madvise((void *)(uintptr_t)from, to - from,
 		     write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ))
 		return 0;
@@ -55,12 +59,13 @@ int uv_pin(uint64_t addr, uint64_t len, bool write)
 int uv_umem_access(struct uv_context *context, uint64_t addr, uint64_t len,
 		   bool write, uint32_t *id)
 {
-	struct nic_mem mem = {.addr = (void *)(uintptr_t)addr,
-			      .len = len,
-			      .kind = NIC_MEM_HOST};
 	int ret = uv_pin(addr, len, write);
+	struct nic_mem mem;
 
-	return ret ? ret : nic_umem_register(context->nic, &mem, id);
+	if (ret)
+		return ret;
+	mem = uv_cuda_mem(addr, len);
+	return nic_umem_register(context->nic, &mem, id);
 }
 
 int uv_umem(struct uv_context *context, uint64_t addr, uint64_t len,
@@ -79,10 +84,18 @@ int uv_map_dmabuf(int fd, uint64_t offset, uint64_t len,
 		  struct uv_dmabuf_mapping *out)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t skip = offset % page;
+	uint64_t skip = offset % page, device, device_len;
 
 	if (!len || offset + len < offset)
 		return -EINVAL;
+	if (uv_cuda_dmabuf(fd, &device, &device_len)) {
+		if (offset + len > device_len)
+			return -EINVAL;
+		out->base = NULL;
+		out->bytes = 0;
+		out->memory = (uint8_t *)(uintptr_t)(device + offset);
+		return 0;
+	}
 	out->bytes = len + skip;
 	out->base = mmap(NULL, out->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
 			 fd, (off_t)(offset - skip));
@@ -94,4 +107,10 @@ int uv_map_dmabuf(int fd, uint64_t offset, uint64_t len,
 	}
 	out->memory = (uint8_t *)out->base + skip;
 	return 0;
+}
+
+void uv_unmap_dmabuf(const struct uv_dmabuf_mapping *mapping)
+{
+	if (mapping->base)
+		munmap(mapping->base, mapping->bytes);
 }

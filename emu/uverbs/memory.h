@@ -28,7 +28,7 @@ void uv_umem_drop(struct uv_context *context, uint32_t id);
 
 /* Memory by descriptor, mapped for as long as its object lives. */
 struct uv_dmabuf_mapping {
-	void *base; /* for munmap() */
+	void *base; /* NULL: device memory, by its address */
 	size_t bytes;
 	uint8_t *memory; /* at the offset that was asked for */
 };
@@ -36,5 +36,6 @@ struct uv_dmabuf_mapping {
 /* Returns 0; -EBADF; -EINVAL; -EOPNOTSUPP if the CPU cannot map it. */
 int uv_map_dmabuf(int fd, uint64_t offset, uint64_t len,
 		  struct uv_dmabuf_mapping *out);
+void uv_unmap_dmabuf(const struct uv_dmabuf_mapping *mapping);
 
 #endif

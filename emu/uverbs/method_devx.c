@@ -19,6 +19,7 @@
 #include "emu/uverbs/call.h"
 #include "emu/uverbs/devx.h"
 #include "emu/uverbs/limits.h"
+#include "emu/uverbs/cuda.h"
 #include "emu/uverbs/memory.h"
 #include "hw/cmd_cap.h"
 
@@ -357,8 +358,8 @@ static int destroy_umem(struct uv_object *object)
 	struct uv_devx_umem *umem = (struct uv_devx_umem *)object;
 	int ret = nic_umem_deregister(object->context->nic, umem->id);
 
-	if (!ret && umem->mapping.base)
-		munmap(umem->mapping.base, umem->mapping.bytes);
+	if (!ret)
+		uv_unmap_dmabuf(&umem->mapping);
 	return ret;
 }
 
@@ -374,7 +375,7 @@ static int register_umem(struct uv_call *call, struct uv_devx_umem *umem)
 	uint64_t len = uv_call_u64(call, MLX5_IB_ATTR_DEVX_UMEM_REG_LEN, 0);
 	uint64_t access =
 		uv_call_u64(call, MLX5_IB_ATTR_DEVX_UMEM_REG_ACCESS, 0);
-	struct nic_mem mem = {.len = len, .kind = NIC_MEM_HOST};
+	struct nic_mem mem;
 	int ret;
 
 	/* Local write, remote write and read, as for a region. */
@@ -384,14 +385,14 @@ static int register_umem(struct uv_call *call, struct uv_devx_umem *umem)
 		return uv_umem_access(call->context, addr, len, access & 3,
 				      &umem->id);
 	ret = uv_map_dmabuf(
-		(int)uv_call_u64(call, MLX5_IB_ATTR_DEVX_UMEM_REG_DMABUF_FD, 0),
+		uv_call_raw_fd(call, MLX5_IB_ATTR_DEVX_UMEM_REG_DMABUF_FD),
 		addr, len, &umem->mapping);
 	if (ret)
 		return ret;
-	mem.addr = umem->mapping.memory;
+	mem = uv_cuda_mem((uintptr_t)umem->mapping.memory, len);
 	ret = nic_umem_register(call->context->nic, &mem, &umem->id);
 	if (ret)
-		munmap(umem->mapping.base, umem->mapping.bytes);
+		uv_unmap_dmabuf(&umem->mapping);
 	return ret;
 }
 
@@ -490,7 +491,8 @@ static const struct uv_spec umem_reg_specs[] = {
 	{MLX5_IB_ATTR_DEVX_UMEM_REG_ADDR, UV_IN, true, false, 8, 8, 0},
 	{MLX5_IB_ATTR_DEVX_UMEM_REG_LEN, UV_IN, true, false, 8, 8, 0},
 	{MLX5_IB_ATTR_DEVX_UMEM_REG_ACCESS, UV_IN, false, false, 4, 8, 0},
-	{MLX5_IB_ATTR_DEVX_UMEM_REG_DMABUF_FD, UV_IN, false, false, 4, 8, 0},
+	{MLX5_IB_ATTR_DEVX_UMEM_REG_DMABUF_FD, UV_RAW_FD, false, false, 0, 0,
+	 0},
 	{MLX5_IB_ATTR_DEVX_UMEM_REG_PGSZ_BITMAP, UV_IN, false, false, 8, 8, 0},
 	{MLX5_IB_ATTR_DEVX_UMEM_REG_OUT_ID, UV_OUT, true, false, 4, 4, 0},
 };

@@ -15,6 +15,7 @@
 #include <rdma/ib_user_ioctl_verbs.h>
 
 #include "emu/uverbs/call.h"
+#include "emu/uverbs/cuda.h"
 #include "emu/uverbs/memory.h"
 
 /* --------------------------------------------------------------------- PD */
@@ -138,9 +139,7 @@ static uint32_t nic_access(uint32_t access)
 static struct nic_mkey_attr key_attr(const struct uv_mr *mr)
 {
 	struct nic_mkey_attr attr = {
-		.mem = {.addr = (void *)(uintptr_t)mr->start,
-			.len = mr->length,
-			.kind = NIC_MEM_HOST},
+		.mem = uv_cuda_mem(mr->start, mr->length),
 		.iova = mr->iova,
 		.pd = mr->pd->pdn,
 		.access = nic_access(mr->access),
@@ -357,7 +356,7 @@ static int reg_dmabuf_mr(struct uv_call *call)
 	init.mapping_bytes = mapping.bytes;
 	ret = dmabuf_key(call, &init);
 	if (ret)
-		munmap(mapping.base, mapping.bytes);
+		uv_unmap_dmabuf(&mapping);
 	return ret;
 }
 

@@ -50,6 +50,9 @@ static int unmap_page(struct uv_context *context, struct uv_uar *uar)
 	if (ret)
 		return ret;
 	uv_mapping_drop(uar);
+	if (uar->by_gpu)
+		uv_device_rung_by_gpu(-1);
+	uar->by_gpu = false;
 	munmap(uar->page, HW_UAR_BYTES);
 	uar->page = NULL;
 	return 0;

@@ -97,6 +97,9 @@ struct uv_device *uv_device_made(unsigned index);
 void uv_device_describe(struct uv_device *device, struct uv_device_info *info);
 struct nic *uv_device_nic(struct uv_device *device);
 
+/* So many more pages (or fewer) are rung by a GPU, which wakes nobody. */
+void uv_device_rung_by_gpu(int more);
+
 /* Serve what has arrived, before something that it is for goes. */
 void uv_settle(struct nic *nic);
 

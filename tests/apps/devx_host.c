@@ -100,13 +100,19 @@ void host_close(struct host *host)
 
 /* ------------------------------------------------------------------ memory */
 
+void *(*umem_memory)(size_t len_bytes, uint8_t **seen);
+
 void umem_open(const struct host *host, struct umem *umem, size_t len_bytes)
 {
 	void *bytes = NULL;
 
-	check(!posix_memalign(&bytes, PAGE, len_bytes), "no memory");
-	memset(bytes, 0, len_bytes);
-	umem->bytes = bytes;
+	if (umem_memory) {
+		bytes = umem_memory(len_bytes, &umem->bytes);
+	} else {
+		check(!posix_memalign(&bytes, PAGE, len_bytes), "no memory");
+		umem->bytes = bytes;
+	}
+	memset(umem->bytes, 0, len_bytes);
 	umem->len_bytes = len_bytes;
 	umem->handle = mlx5dv_devx_umem_reg(host->context, bytes, len_bytes,
 					    IBV_ACCESS_LOCAL_WRITE);
@@ -116,7 +122,8 @@ void umem_open(const struct host *host, struct umem *umem, size_t len_bytes)
 void umem_close(struct umem *umem)
 {
 	check(!mlx5dv_devx_umem_dereg(umem->handle), "the umem is in use");
-	free(umem->bytes);
+	if (!umem_memory)
+		free(umem->bytes);
 }
 
 /* -------------------------------------------------------- completion queue */

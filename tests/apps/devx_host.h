@@ -45,6 +45,12 @@ struct host {
 void host_open(struct host *host);
 void host_close(struct host *host);
 
+/*
+ * Where umems come from; NULL: ordinary memory. Gives what is registered, and
+ * where this program sees it (it is never given back).
+ */
+extern void *(*umem_memory)(size_t len_bytes, uint8_t **seen);
+
 /* Memory that the device reads and writes by umem. */
 struct umem {
 	struct mlx5dv_devx_umem *handle;

@@ -5,12 +5,14 @@
  * Stricter than the real one: copies must go through pinned memory, and every
  * call needs a current context.
  */
-#include "support/fake/fake_cuda.h"
+#include "support/fake/fake_cuda_memory.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -29,15 +31,10 @@ enum {
 };
 
 enum {
-	PAGE = 4096,
-	BLOCKS_MAX = 65536,
-	PINNED_MAX = 256,
 	OPS_MAX = 4096,
 	QUEUE_MAX = 4096,
 	STREAMS_MAX = 64,
 };
-#define MEMORY (4ull << 30)
-
 struct op {
 	struct fake_cuda_op did;
 	uint8_t *host;
@@ -53,17 +50,6 @@ struct stream {
 	unsigned head, tail, asked;
 };
 
-struct range {
-	uint8_t *at;
-	size_t len;
-	bool live;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint8_t *memory, *view;
-static size_t used;
-static struct range blocks[BLOCKS_MAX], pinned[PINNED_MAX];
-static unsigned block_count, pinned_count;
 static struct stream streams[STREAMS_MAX];
 static struct fake_cuda_op ops[OPS_MAX];
 static size_t op_count;
@@ -80,100 +66,6 @@ static struct {
 static __thread uintptr_t current[16];
 static __thread unsigned depth;
 static __thread int capture_mode;
-
-/* ----------------------------------------------------------------- memory */
-
-static bool open_memory(void)
-{
-	int fd;
-
-	if (memory)
-		return true;
-	fd = memfd_create("fake-cuda", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, MEMORY))
-		return false;
-	memory = mmap(NULL, MEMORY, PROT_NONE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	view = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	return memory != MAP_FAILED && view != MAP_FAILED;
-}
-
-/* The block that has all of the range. */
-static struct range *block_of(const void *at, size_t len)
-{
-	unsigned low = 0, high = block_count, middle;
-	const uint8_t *from = at;
-	struct range *block;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (blocks[middle].at + blocks[middle].len > from)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	block = &blocks[low];
-	if (low == block_count || from < block->at || !block->live ||
-	    len > block->len - (size_t)(from - block->at))
-		return NULL;
-	return block;
-}
-
-static void *alloc(size_t len)
-{
-	uint8_t *at = NULL;
-
-	pthread_mutex_lock(&lock);
-	len = (len + PAGE - 1) / PAGE * PAGE;
-	if (open_memory() && len <= MEMORY - used - PAGE &&
-	    block_count < BLOCKS_MAX) {
-		at = memory + used;
-		blocks[block_count++] = (struct range){at, len, true};
-		used += len + PAGE; /* a gap behind it */
-	}
-	pthread_mutex_unlock(&lock);
-	return at;
-}
-
-static void release(void *device)
-{
-	struct range *block;
-
-	pthread_mutex_lock(&lock);
-	block = block_of(device, 1);
-	if (block) {
-		block->live = false;
-		madvise(view + (block->at - memory), block->len, MADV_REMOVE);
-	}
-	pthread_mutex_unlock(&lock);
-}
-
-static void *view_of(const void *device)
-{
-	size_t offset = (size_t)((const uint8_t *)device - memory);
-
-	return memory && offset < MEMORY ? view + offset : NULL;
-}
-
-static void *device_of(const void *seen)
-{
-	size_t offset = (size_t)((const uint8_t *)seen - view);
-
-	return view && offset < MEMORY ? memory + offset : NULL;
-}
-
-static bool is_pinned(const void *at, size_t len)
-{
-	const uint8_t *from = at;
-	unsigned i;
-
-	for (i = 0; i < pinned_count; i++)
-		if (pinned[i].live && from >= pinned[i].at &&
-		    from + len <= pinned[i].at + pinned[i].len)
-			return true;
-	return false;
-}
 
 /* ---------------------------------------------------------------- streams */
 
@@ -194,7 +86,7 @@ static void run_kernel(const struct op *op)
 {
 	uint32_t *state = op->slot, *cancel = state + 1;
 	uint64_t *original = (uint64_t *)op->slot + 1;
-	uint8_t *at = view_of(op->did.device);
+	uint8_t *at = fake_view(op->did.device);
 	uint64_t old = 0, new;
 
 	__atomic_store_n(state, 1, __ATOMIC_SEQ_CST);
@@ -213,7 +105,7 @@ static void run_kernel(const struct op *op)
 
 static void carry_out(const struct op *op)
 {
-	void *at = view_of(op->did.device);
+	void *at = fake_view(op->did.device);
 
 	if (op->did.kind == FAKE_TO_DEVICE)
 		memcpy(at, op->host, op->did.len);
@@ -232,7 +124,7 @@ static void run_kernels(struct stream *stream)
 
 static result put(struct stream *stream, const struct op *op)
 {
-	if (!block_of(op->did.device, op->did.len))
+	if (!fake_is_live(op->did.device, op->did.len))
 		return INVALID_VALUE;
 	if (stream->tail - stream->head == QUEUE_MAX)
 		return OUT_OF_MEMORY;
@@ -264,7 +156,7 @@ static result begin(const char *call)
 {
 	result ret;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&fake_lock);
 	ret = wanted(call);
 	if (!ret && !depth)
 		ret = INVALID_CONTEXT;
@@ -275,7 +167,7 @@ static result begin(const char *call)
 
 static result end(result ret)
 {
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&fake_lock);
 	return ret;
 }
 
@@ -340,11 +232,8 @@ EXPORT result cuThreadExchangeStreamCaptureMode(int *mode)
 
 EXPORT result cuPointerGetAttribute(void *data, int attribute, uint64_t ptr)
 {
-	struct range *block;
-
-	pthread_mutex_lock(&lock);
-	block = block_of((void *)(uintptr_t)ptr, 1);
-	if (!block)
+	pthread_mutex_lock(&fake_lock);
+	if (!fake_is_live((void *)(uintptr_t)ptr, 1))
 		return end(INVALID_VALUE);
 	switch (attribute) {
 	case 1:
@@ -369,24 +258,14 @@ EXPORT result cuMemHostAlloc(void **out, size_t len, unsigned flags)
 	(void)flags;
 	if (ret)
 		return end(ret);
-	if (pinned_count == PINNED_MAX)
-		return end(OUT_OF_MEMORY);
-	*out = aligned_alloc(PAGE, (len + PAGE - 1) / PAGE * PAGE);
-	if (!*out)
-		return end(OUT_OF_MEMORY);
-	pinned[pinned_count++] = (struct range){*out, len, true};
-	return end(OK);
+	*out = fake_pin(len);
+	return end(*out ? OK : OUT_OF_MEMORY);
 }
 
 EXPORT result cuMemFreeHost(void *at)
 {
-	unsigned i;
-
-	pthread_mutex_lock(&lock);
-	for (i = 0; i < pinned_count; i++)
-		if (pinned[i].at == at)
-			pinned[i].live = false;
-	free(at);
+	pthread_mutex_lock(&fake_lock);
+	fake_unpin(at);
 	return end(OK);
 }
 
@@ -411,7 +290,7 @@ EXPORT result cuStreamCreateWithPriority(struct stream **out, unsigned flags,
 
 EXPORT result cuStreamDestroy_v2(struct stream *stream)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&fake_lock);
 	stream->open = false;
 	return end(OK);
 }
@@ -437,7 +316,7 @@ EXPORT result cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t len,
 			.host = (uint8_t *)(uintptr_t)from};
 	result ret = begin("cuMemcpyHtoDAsync_v2");
 
-	if (!ret && !is_pinned(from, len))
+	if (!ret && !fake_is_pinned(from, len))
 		ret = INVALID_VALUE;
 	return end(ret ? ret : put(stream, &op));
 }
@@ -449,7 +328,7 @@ EXPORT result cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t len,
 			.host = to};
 	result ret = begin("cuMemcpyDtoHAsync_v2");
 
-	if (!ret && !is_pinned(to, len))
+	if (!ret && !fake_is_pinned(to, len))
 		ret = INVALID_VALUE;
 	return end(ret ? ret : put(stream, &op));
 }
@@ -460,7 +339,7 @@ EXPORT result cuModuleLoadData(void **module, const void *image)
 
 	if (!ret && strncmp(image, ".version", 8))
 		ret = INVALID_VALUE;
-	*module = &lock;
+	*module = &fake_lock;
 	return end(ret);
 }
 
@@ -506,14 +385,52 @@ EXPORT result cuLaunchKernel(void *function, unsigned gx, unsigned gy,
 
 EXPORT result cuMemAlloc_v2(uint64_t *ptr, size_t len)
 {
-	*ptr = (uintptr_t)alloc(len);
+	*ptr = (uintptr_t)fake_alloc(len);
 	return *ptr ? OK : OUT_OF_MEMORY;
 }
 
 EXPORT result cuMemFree_v2(uint64_t ptr)
 {
-	release((void *)(uintptr_t)ptr);
+	fake_release((void *)(uintptr_t)ptr);
 	return OK;
+}
+
+/* No memory here is I/O memory. */
+EXPORT result cuMemHostRegister_v2(void *at, size_t len, unsigned flags)
+{
+	(void)at, (void)len;
+	return flags & 4 ? INVALID_VALUE : OK;
+}
+
+/* A descriptor of its own that cannot be mapped, as the driver's. */
+EXPORT result cuMemGetHandleForAddressRange(void *handle, uint64_t ptr,
+					    size_t len, int type,
+					    unsigned long long flags)
+{
+	int ends[2];
+
+	(void)flags;
+	if (type != 1 || !fake_is_live((void *)(uintptr_t)ptr, len) ||
+	    pipe2(ends, O_CLOEXEC))
+		return INVALID_VALUE;
+	*(int *)handle = ends[0];
+	close(ends[1]);
+	return OK;
+}
+
+EXPORT result cuGetProcAddress_v2(const char *name, void **call, int version,
+				  uint64_t flags, int *status)
+{
+	void *library = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+	char versioned[80];
+
+	(void)version, (void)flags, (void)status;
+	snprintf(versioned, sizeof(versioned), "%s_v2", name);
+	*call = dlsym(library, versioned);
+	if (!*call)
+		*call = dlsym(library, name);
+	dlclose(library);
+	return *call ? OK : 500; /* CUDA_ERROR_NOT_FOUND */
 }
 
 /* ---------------------------------------------------------- for the tests */
@@ -527,33 +444,33 @@ static void set_full(bool now)
 {
 	unsigned i;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&fake_lock);
 	full = now;
 	for (i = 0; i < STREAMS_MAX; i++)
 		if (streams[i].kernels)
 			run_kernels(&streams[i]);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&fake_lock);
 }
 
 static void refuse(const char *call, int how, unsigned skip, unsigned count)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&fake_lock);
 	strncpy(failure.call, call, sizeof(failure.call) - 1);
 	failure.result = how;
 	failure.skip = skip;
 	failure.count = count;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&fake_lock);
 }
 
 static void reset(void)
 {
 	unsigned i;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&fake_lock);
 	generation++;
 	for (i = 0; i < STREAMS_MAX; i++)
 		streams[i].open = false, streams[i].head = streams[i].tail = 0;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&fake_lock);
 }
 
 static void set_devices(int count)
@@ -570,12 +487,12 @@ static size_t read_ops(struct fake_cuda_op *out, size_t max)
 {
 	size_t i, count;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&fake_lock);
 	count = op_count < OPS_MAX ? op_count : OPS_MAX;
 	count = count < max ? count : max;
 	for (i = 0; i < count; i++)
 		out[i] = ops[(op_count - count + i) % OPS_MAX];
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&fake_lock);
 	return count;
 }
 
@@ -604,10 +521,10 @@ EXPORT const struct fake_cuda *fake_cuda(void);
 EXPORT const struct fake_cuda *fake_cuda(void)
 {
 	static const struct fake_cuda fake = {
-		.alloc = alloc,
-		.release = release,
-		.view = view_of,
-		.device = device_of,
+		.alloc = fake_alloc,
+		.release = fake_release,
+		.view = fake_view,
+		.device = fake_device,
 		.set_latency = set_latency,
 		.set_full = set_full,
 		.refuse = refuse,

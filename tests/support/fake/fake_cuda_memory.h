@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fake CUDA driver's memory.
+ */
+#ifndef FAKE_CUDA_MEMORY_H
+#define FAKE_CUDA_MEMORY_H
+
+#include <pthread.h>
+
+#include "support/fake/fake_cuda.h"
+
+/* Over all state of the fake. */
+extern pthread_mutex_t fake_lock;
+
+/* These take the lock, and the next two need none. */
+void *fake_alloc(size_t len);
+void fake_release(void *device);
+void *fake_view(const void *device);
+void *fake_device(const void *seen);
+
+/* Requires the lock. Is all of it device memory that was not freed? */
+bool fake_is_live(const void *device, size_t len);
+
+/* Requires the lock. */
+void *fake_pin(size_t len);
+void fake_unpin(void *at);
+bool fake_is_pinned(const void *at, size_t len);
+
+#endif
