@@ -237,6 +237,22 @@ static void test_a_nic_without_work_is_not_stepped_at_all(void **state)
 	assert_int_equal(load(&f->wire.polls), polls);
 }
 
+static void test_a_runner_that_spins_does_not_sleep(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t polls;
+
+	nic_runner_set_spin(f->runner, UINT64_MAX);
+	nic_runner_add(f->runner, f->nic);
+	for (polls = load(&f->wire.polls);
+	     load(&f->wire.polls) < polls + 10000;)
+		;
+	nap(1000000);
+	assert_false(is_asleep(&f->wire));
+	nic_runner_set_spin(f->runner, 0);
+	await_asleep(&f->wire);
+}
+
 static void test_a_readable_descriptor_wakes(void **state)
 {
 	struct fixture *f = *state;
@@ -555,6 +571,7 @@ int main(void)
 		TEST(test_a_nic_is_stepped_from_add_to_remove),
 		TEST(test_work_is_done_to_its_end_before_sleep),
 		TEST(test_a_nic_without_work_is_not_stepped_at_all),
+		TEST(test_a_runner_that_spins_does_not_sleep),
 		TEST(test_a_readable_descriptor_wakes),
 		TEST(test_a_wake_from_another_thread_wakes),
 		TEST(test_a_wire_attached_later_is_watched),
