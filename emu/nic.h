@@ -156,7 +156,9 @@ int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,
 
 enum nic_mem_kind {
 	NIC_MEM_HOST = 0,
-	NIC_MEM_CUDA, /* device memory; needs the CUDA driver library */
+	/* Device memory of the CUDA driver, which is opened when the first is
+	 * registered. The CPU touches none of it; it is copied. */
+	NIC_MEM_CUDA,
 };
 
 struct nic_mem {
@@ -171,8 +173,14 @@ struct nic_mem {
  * client's; it must stay mapped until nic_umem_deregister. If it does not,
  * the access fails as on hardware (error CQE) and the log says so.
  *
- * Returns 0 and *id > 0; -EINVAL for a zero length or a range that wraps;
- * -ENOTSUP for a kind that this build or machine lacks; -ENOSPC.
+ * Device memory may be freed only after that too; the first of a GPU takes a
+ * while (streams, a pinned buffer of 4 MiB, a kernel to load), later ones do
+ * not. Register it before a kernel waits for this NIC.
+ *
+ * Returns 0 and *id > 0; -EINVAL for a zero length, a range that wraps, or
+ * device memory that the driver does not know; -ENOTSUP for a kind that this
+ * build or machine lacks; -ENOMEM, -EIO if the GPU refuses; -ENOSPC. The log
+ * says why.
  */
 int nic_umem_register(struct nic *nic, const struct nic_mem *mem, uint32_t *id);
 
