@@ -221,7 +221,9 @@ int dma_copy(void *dst, const void *src, size_t len)
 {
 	if (!len)
 		return 0;
-	if (__builtin_expect(dma_is_device(dst) | dma_is_device(src), 0))
+	/* One look at both; who has bit 62 besides is no address at all. */
+	if (((uintptr_t)dst | (uintptr_t)src) & DMA_TAG_DEVICE &&
+	    (dma_is_device(dst) || dma_is_device(src)))
 		return dma_cuda_copy(dst, src, len);
 	if (poisoned(dst, len))
 		return -EFAULT;

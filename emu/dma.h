@@ -88,7 +88,7 @@ extern unsigned dma_cuda_gpus;
  * Wait until everything that was posted to device memory is there. Returns 0;
  * -EIO if it is lost: the GPU or its context has failed.
  */
-int dma_cuda_settle(void);
+int dma_cuda_settle(void) __attribute__((cold));
 
 static inline int dma_settle(void)
 {
@@ -98,8 +98,8 @@ static inline int dma_settle(void)
 /* Copy to client memory, behind everything that was posted before. */
 static inline int dma_store(void *dst, const void *src, size_t len)
 {
-	if (!dma_is_device(dst))
-		dma_settle();
+	if (__builtin_expect(dma_cuda_gpus, 0) && !dma_is_device(dst))
+		dma_cuda_settle();
 	return dma_copy(dst, src, len);
 }
 

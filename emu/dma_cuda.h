@@ -7,6 +7,8 @@
 
 #include "emu/dma.h"
 
+/* Cold: host memory is the usual kind, and GPUs take microseconds anyway. */
+
 /* As dma_attach, for memory of kind NIC_MEM_CUDA. */
 int dma_cuda_attach(const struct nic_mem *mem, void **address,
 		    const char **why);
@@ -19,13 +21,13 @@ int dma_cuda_attach(const struct nic_mem *mem, void **address,
  *
  * Returns as dma_copy.
  */
-int dma_cuda_copy(void *dst, const void *src, size_t len);
+int dma_cuda_copy(void *dst, const void *src, size_t len) __attribute__((cold));
 
 /* As dma_write_cqe; posted. */
-int dma_cuda_write_cqe(void *dst, const void *cqe);
+int dma_cuda_write_cqe(void *dst, const void *cqe) __attribute__((cold));
 
 /* As dma_atomic; everything that was posted before is visible first. */
 int dma_cuda_atomic(void *addr, unsigned bytes, const struct dma_atomic *op,
-		    uint64_t *original);
+		    uint64_t *original) __attribute__((cold));
 
 #endif

@@ -22,17 +22,22 @@ struct gather {
 	struct nic_packet *packet;
 	uint32_t done; /* bytes */
 	bool by_reference;
-	bool may_refer; /* even if there is room for the bytes */
+	bool must_copy; /* whatever the memory is */
 	const char **why;
 };
+
+/* Out of a GPU and into it again is a wait for every packet. */
+static bool better_left(const struct gather *g)
+{
+	return !g->done && !g->must_copy && g->nic->wire->ops->refers;
+}
 
 static int add_piece(struct gather *g, void *memory, uint32_t len)
 {
 	struct nic_packet *packet = g->packet;
 	struct nic_iov *iov = packet->body;
 
-	/* Out of a GPU and into it again is a wait for every packet. */
-	if (!g->done && g->may_refer && dma_is_device(memory))
+	if (__builtin_expect(dma_is_device(memory), 0) && better_left(g))
 		g->by_reference = true;
 	if (!g->by_reference) {
 		if (dma_copy((uint8_t *)packet->body + g->done, memory, len)) {
@@ -130,7 +135,7 @@ static int enlarge(struct gather *g)
 	const struct wire *wire = g->nic->wire;
 	int ret = wire->ops->enlarge(g->packet, g->packet->payload_len);
 
-	g->may_refer = false;
+	g->must_copy = true;
 	start(g);
 	*g->why = "no memory to put its many pieces together";
 	return ret;
@@ -141,10 +146,12 @@ int nic_gather(struct nic *nic, const struct nic_qp *qp,
 	       struct nic_packet *packet)
 {
 	const char *why;
-	struct gather g = {.nic = nic, .packet = packet, .why = &why};
+	struct gather g = {.nic = nic,
+			   .packet = packet,
+			   .must_copy = !qp->acked,
+			   .why = &why};
 	int ret;
 
-	g.may_refer = qp->acked && nic->wire->ops->refers;
 	start(&g);
 	ret = add_segments(&g, qp, request, offset);
 	if (ret != -ENOBUFS)
@@ -156,10 +163,7 @@ int nic_gather(struct nic *nic, const struct nic_qp *qp,
 int nic_gather_range(struct nic *nic, const struct mkey_use *use,
 		     struct nic_packet *packet, const char **why)
 {
-	struct gather g = {.nic = nic,
-			   .packet = packet,
-			   .may_refer = nic->wire->ops->refers,
-			   .why = why};
+	struct gather g = {.nic = nic, .packet = packet, .why = why};
 	int ret;
 
 	packet->payload_len = (uint32_t)use->len;

@@ -40,13 +40,11 @@ struct nic_sq_window {
 struct nic_sq {
 	uint8_t *ring;
 	uint8_t *dbrec_word;
-	uint32_t size;	 /* basic blocks */
-	uint32_t pi;	 /* free-running; low 16 bits from doorbells */
-	uint16_t record; /* doorbell record when last looked at */
-	uint32_t rings;	 /* of the page, when last looked at */
-	struct nic_sq_window *window;	 /* NULL: the ring is host memory */
-	uint32_t fetched;		 /* next block to fetch */
-	uint32_t done;			 /* blocks before it are completed */
+	uint32_t size;	  /* basic blocks */
+	uint32_t pi;	  /* free-running; low 16 bits from doorbells */
+	uint16_t record;  /* doorbell record when last looked at */
+	uint32_t fetched; /* next block to fetch */
+	uint32_t done;	  /* blocks before it are completed */
 	struct nic_request *head, *tail; /* in flight, oldest first */
 	struct nic_request *tx;		 /* to send next; NULL: fetch */
 	uint32_t next_psn;  /* of the next request to be admitted */
@@ -60,6 +58,9 @@ struct nic_sq {
 	bool stopped; /* a failed WQE: fetch no further */
 	bool rnr_wait;
 	bool retrying; /* sent again, and no progress since */
+	/* Of a queue on a GPU: */
+	struct nic_sq_window *window; /* NULL: the ring is host memory */
+	uint32_t rings; /* of the page, when the record was last looked at */
 };
 
 struct nic_qp {

@@ -42,8 +42,9 @@ static const uint8_t *window_at(const struct nic_sq *sq, uint32_t counter)
 	return w->blocks;
 }
 
-static int copy_windows(const struct nic_sq *sq, uint32_t counter, uint8_t *dst,
-			uint32_t count)
+__attribute__((cold)) static int copy_windows(const struct nic_sq *sq,
+					      uint32_t counter, uint8_t *dst,
+					      uint32_t count)
 {
 	const uint8_t *block;
 
@@ -63,7 +64,7 @@ static int copy_blocks(const struct nic_sq *sq, uint32_t counter, void *dst,
 	uint32_t to_end = sq->size - (counter & (sq->size - 1));
 	uint32_t first = count < to_end ? count : to_end;
 
-	if (sq->window)
+	if (__builtin_expect(sq->window != NULL, 0))
 		return copy_windows(sq, counter, dst, count);
 	if (dma_copy(dst, block_address(sq, counter), first * HW_WQE_BB))
 		return -1;
