@@ -117,8 +117,6 @@ void *uv_cuda_symbol(const char *name)
 {
 	unsigned i;
 
-	if (!name || name[0] != 'c' || name[1] != 'u')
-		return NULL;
 	for (i = 0; i < CALL_COUNT; i++)
 		if (!strcmp(name, calls[i].name))
 			return get_real(i) ? calls[i].ours : NULL;
