@@ -137,7 +137,8 @@ int main(int argc, char **argv)
 			gda_last_error());
 		return 2;
 	}
-	config.backend = "emu";
+	if (!getenv("GDA_BACKEND"))
+		config.backend = "emu";
 	config.shared = GDA_SHARED_GPU;
 	config.qps_per_peer = o.qps;
 	config.qp_depth = o.depth;

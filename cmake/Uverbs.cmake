@@ -10,9 +10,10 @@ target_compile_definitions(belfry-uverbs PRIVATE _GNU_SOURCE)
 target_compile_options(belfry-uverbs PRIVATE
   -fvisibility=hidden -fno-delete-null-pointer-checks -Wno-nonnull-compare
   -U_FORTIFY_SOURCE)
-# Assembler that the link-time optimizer does not see into.
+# Assembler that the link-time optimizer does not see into; and it runs before a
+# sanitizer's runtime has started.
 set_source_files_properties(emu/uverbs/dlsym.c PROPERTIES
-                            COMPILE_OPTIONS -fno-lto)
+                            COMPILE_OPTIONS "-fno-lto;-fno-sanitize=all")
 target_link_options(belfry-uverbs PRIVATE
   -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -Wl,--wrap=syscall -Wl,-z,nodelete)
 set_target_properties(belfry-uverbs PROPERTIES

@@ -7,6 +7,7 @@
  * the sum of its weights. The answer is given between dispatch and combine.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench/pes.h"
@@ -78,7 +79,8 @@ int main(void)
 
 	if (gda_config_load(&config) || ep_layout(&shape, &layout))
 		return 1;
-	config.backend = "emu";
+	if (!getenv("GDA_BACKEND"))
+		config.backend = "emu";
 	config.shared = GDA_SHARED_GPU;
 	config.qps_per_peer = 2;
 	bytes = (uint64_t)layout.local_experts * ROWS * HIDDEN * 2;

@@ -6,6 +6,7 @@
  * the rows of each bag, and tells the host, which launches the next stage.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "bench/pes.h"
 #include "kernels/embedding.h"
@@ -86,7 +87,8 @@ int main(void)
 
 	if (gda_config_load(&config))
 		return 1;
-	config.backend = "emu";
+	if (!getenv("GDA_BACKEND"))
+		config.backend = "emu";
 	config.shared = GDA_SHARED_GPU;
 	if (pes_open(&pes, NPES, &config, HALF * sizeof(float) + staging, 0))
 		return 1;

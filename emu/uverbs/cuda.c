@@ -3,9 +3,9 @@
  * Interposers of the CUDA driver: what a kernel driver would have to do with
  * two of its calls.
  *
- * cuMemHostRegister() of a doorbell page as I/O memory is refused for memory
- * that is none: the flag is taken off, and the page is polled from then on,
- * because a GPU that rings it traps nowhere. cuMemGetHandleForAddressRange()
+ * A doorbell page that cuMemHostRegister() is given is polled from then on,
+ * because a GPU that rings it traps nowhere. As I/O memory it would be refused,
+ * for it is none: that flag is taken off. cuMemGetHandleForAddressRange()
  * gives a dma-buf that the CPU cannot map: the range behind it is remembered.
  *
  * A program gets at these calls by linking, by dlsym(), or by
@@ -117,8 +117,6 @@ void *uv_cuda_symbol(const char *name)
 {
 	unsigned i;
 
-	if (!name || name[0] != 'c' || name[1] != 'u')
-		return NULL;
 	for (i = 0; i < CALL_COUNT; i++)
 		if (!strcmp(name, calls[i].name))
 			return get_real(i) ? calls[i].ours : NULL;
@@ -157,11 +155,10 @@ UV_EXPORT cuda_result cuGetProcAddress_v2(const char *name, void **call,
 
 /* ------------------------------------------------------- doorbell pages */
 
-/* Is it a doorbell page? Then it is not I/O memory, and polled. */
+/* Is it a doorbell page? Then it is polled, and no I/O memory. */
 static unsigned register_flags(const void *addr, size_t len, unsigned flags)
 {
-	if (!(flags & REGISTER_IOMEMORY) || !uv_fd_mine() ||
-	    !uv_mapping_rung_by_gpu(addr, len))
+	if (!uv_fd_mine() || !uv_mapping_rung_by_gpu(addr, len))
 		return flags;
 	return flags & ~(unsigned)REGISTER_IOMEMORY;
 }

@@ -215,7 +215,10 @@ static int read_request(struct uv_call *call, struct request *req)
 	req->flags = uv_call_u64(call, UVERBS_ATTR_CREATE_QP_FLAGS, 0);
 	if (req->flags & ~known)
 		return -EINVAL;
-	if (req->flags & ~(uint64_t)IB_UVERBS_QP_CREATE_SQ_SIG_ALL)
+	/* No multicast is modelled: there is nothing to block. */
+	if (req->flags &
+	    ~(uint64_t)(IB_UVERBS_QP_CREATE_SQ_SIG_ALL |
+			IB_UVERBS_QP_CREATE_BLOCK_MULTICAST_LOOPBACK))
 		return -EOPNOTSUPP;
 	if (req->driver.flags & MLX5_QP_FLAG_SIGNATURE) {
 		uv_unsupported("WQE signatures");

@@ -135,10 +135,15 @@ int gpu_copy(struct gpu *gpu, void *to, const void *from, size_t bytes)
 
 int gpu_map(struct gpu *gpu, void *memory, size_t bytes)
 {
-	cudaError_t code = cudaHostRegister(memory, bytes,
-					    cudaHostRegisterPortable |
-						    cudaHostRegisterMapped);
+	unsigned flags = cudaHostRegisterPortable | cudaHostRegisterMapped;
+	cudaError_t code = cudaHostRegister(memory, bytes, flags);
 
+	/* The doorbell page of a NIC on the PCIe bus. */
+	if (code == cudaErrorInvalidValue || code == cudaErrorNotSupported) {
+		cudaGetLastError();
+		code = cudaHostRegister(memory, bytes,
+					flags | cudaHostRegisterIoMemory);
+	}
 	if (code == cudaErrorHostMemoryAlreadyRegistered) {
 		cudaGetLastError();
 		return -EEXIST;
