@@ -409,6 +409,20 @@ static void test_a_full_gpu_gets_its_atomics_by_copies(void **state)
 	t_cuda()->release(d.plain);
 }
 
+static void test_memory_may_be_attached_while_the_gpu_is_full(void **state)
+{
+	struct device d;
+
+	(void)state;
+	t_cuda()->reset();
+	t_cuda()->set_full(true);
+	d = device(4096);
+	all_atomics(&d, 8, 1);
+	t_cuda()->set_full(false);
+	all_atomics(&d, 8, 0);
+	t_cuda()->release(d.plain);
+}
+
 /* Longer than the wait for a kernel's start: it has started, so it counts. */
 static void dawdle(void *slot)
 {
@@ -566,6 +580,7 @@ int main(void)
 		T(test_atomics_of_two_threads_lose_nothing),
 		T(test_no_pinned_memory_is_no_memory),
 		T(test_without_the_kernel_atomics_are_copies),
+		T(test_memory_may_be_attached_while_the_gpu_is_full),
 		T(test_a_lost_context_is_an_error_and_a_new_one_works),
 		T(test_a_call_that_fails_once_is_tried_again),
 	};
