@@ -123,7 +123,7 @@ static void do_writes(struct bench *b, struct side *side)
 
 	for (done = 0; done < WRITES; done += BATCH) {
 		for (i = 0; i < BATCH; i++) {
-			b->words[i] = (uint64_t)(done + i);
+			b->words[i] = (uint64_t)done + (uint64_t)i;
 			write = on_words(b, HW_OP_RDMA_WRITE, i);
 			index = qp_post(&side->qp, &write);
 		}
@@ -134,7 +134,8 @@ static void do_writes(struct bench *b, struct side *side)
 		      "write %d: CQE opcode 0x%x, syndrome %s", done,
 		      cqe.opcode, hw_syndrome_name(cqe.syndrome));
 		for (i = 0; i < BATCH; i++)
-			check(b->words[WORDS + i] == (uint64_t)(done + i),
+			check(b->words[WORDS + i] ==
+				      (uint64_t)done + (uint64_t)i,
 			      "write %d did not arrive", done + i);
 	}
 }
