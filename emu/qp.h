@@ -42,25 +42,25 @@ struct nic_sq {
 	uint8_t *dbrec_word;
 	uint32_t size;	  /* basic blocks */
 	uint32_t pi;	  /* free-running; low 16 bits from doorbells */
-	uint16_t record;  /* doorbell record when last looked at */
 	uint32_t fetched; /* next block to fetch */
 	uint32_t done;	  /* blocks before it are completed */
 	struct nic_request *head, *tail; /* in flight, oldest first */
 	struct nic_request *tx;		 /* to send next; NULL: fetch */
 	uint32_t next_psn;  /* of the next request to be admitted */
 	uint32_t sent_psn;  /* no packet from here on was ever sent */
+	uint32_t blocks;    /* of the pool, that those in flight hold */
+	uint32_t rings;	    /* of its page, when the record was last looked
+			     * at; of a queue on a GPU */
+	uint16_t record;    /* doorbell record when last looked at */
 	uint16_t in_flight; /* requests */
-	uint32_t blocks;    /* of the pool, that they hold */
 	uint16_t responses; /* reads and atomics outstanding */
 	uint16_t responses_max;
 	uint8_t retries, retries_max;
 	uint8_t rnr_retries, rnr_retries_max;
 	bool stopped; /* a failed WQE: fetch no further */
 	bool rnr_wait;
-	bool retrying; /* sent again, and no progress since */
-	/* Of a queue on a GPU: */
+	bool retrying;		      /* sent again, and no progress since */
 	struct nic_sq_window *window; /* NULL: the ring is host memory */
-	uint32_t rings; /* of the page, when the record was last looked at */
 };
 
 struct nic_qp {
