@@ -74,8 +74,9 @@ static enum nic_arrival_state execute_write(struct nic_arrival *a)
 
 /*
  * Send with invalidate: the key goes before the message completes. IBTA lets
- * the responder end without a word if it cannot (class J); a ConnectX refuses
- * the request, so that its peer learns of it.
+ * the responder end without a word if it cannot (class J), as rxe does. Here
+ * the request is refused, so that its peer learns of it; what a ConnectX does
+ * is not documented (docs/deviations.md).
  */
 static enum nic_arrival_state invalidate(struct nic_arrival *a)
 {
