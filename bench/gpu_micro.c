@@ -76,14 +76,15 @@ static int measure(struct pes *pes, const struct gpu_kernel *kernel,
 {
 	struct gpu_shape shape = {o->blocks, o->threads, 0, 0};
 	struct micro_result *result = args[0].result;
+	const uint64_t zero = 0;
 	double ns, done;
 
 	if (kernel != &micro_rate)
 		shape.blocks = 1;
 	memset(result, 0, 2 * sizeof(*result));
-	memset(args[0].words, 0, 8);
-	memset(args[1].words, 0, 8);
-	if (pes_run(pes, kernel, &shape, args))
+	if (gpu_copy(pes->gpu, args[0].words, &zero, sizeof(zero)) ||
+	    gpu_copy(pes->gpu, args[1].words, &zero, sizeof(zero)) ||
+	    pes_run(pes, kernel, &shape, args))
 		return 1;
 	if (result->code) {
 		fprintf(stderr, "%s: %s\n", kernel->name,

@@ -120,6 +120,16 @@ static int copy_on_gpu(void *arg, void *to, const void *from, size_t bytes)
 	return rc;
 }
 
+static int dmabuf_on_gpu(void *arg, void *memory, size_t bytes)
+{
+	int fd;
+
+	pthread_mutex_lock(&gpu_lock);
+	fd = gpu_dmabuf(arg, memory, bytes);
+	pthread_mutex_unlock(&gpu_lock);
+	return fd;
+}
+
 int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 	     uint64_t arena_bytes, uint64_t seed)
 {
@@ -133,8 +143,14 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 		fprintf(stderr, "no GPU, or not 1 to %d PEs\n", PES_MAX);
 		return 1;
 	}
-	pes->memory = (struct gda_gpu_memory){alloc_on_gpu, free_on_gpu,
-					      copy_on_gpu, pes->gpu};
+	pes->memory = (struct gda_gpu_memory){
+		.alloc = alloc_on_gpu,
+		.free = free_on_gpu,
+		.copy = copy_on_gpu,
+		.dmabuf = dmabuf_on_gpu,
+		.is_host = gpu_is_runner(pes->gpu),
+		.arg = pes->gpu,
+	};
 	pes->npes = npes;
 	pes->group = gda_local_group_create(npes);
 	for (pe = 0; pe < npes; pe++) {

@@ -89,8 +89,10 @@ int main(void)
 	for (pe = 0, rc = 0; pe < NPES; pe++)
 		rc |= fill(&pes, pe, &layout, &args[pe]);
 	rc = rc || pes_run(&pes, &ep_dispatch, &grid, args);
+	/* The heap may lie in GPU memory (GDA_HEAP_PLACE). */
 	for (pe = 0; !rc && pe < NPES; pe++)
-		memcpy(args[pe].arena + layout.bytes, args[pe].rows, bytes);
+		rc = gpu_copy(pes.gpu, args[pe].arena + layout.bytes,
+			      args[pe].rows, bytes);
 	rc = rc || pes_run(&pes, &ep_combine, &grid, args);
 	for (pe = 0; !rc && pe < NPES; pe++)
 		rc = check(&args[pe], pe);

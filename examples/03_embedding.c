@@ -40,6 +40,22 @@ static int serve(struct pes *pes, struct embedding_args *args,
 	return rc ? rc : gpu_wait(pes->gpu, GPU_STREAMS);
 }
 
+/* Row r holds r, so a sum of rows is a sum of their numbers. */
+static int fill_tables(struct pes *pes)
+{
+	static float half[HALF];
+	uint32_t pe, i;
+	int rc = 0;
+
+	for (pe = 0; !rc && pe < NPES; pe++) {
+		for (i = 0; i < HALF; i++)
+			half[i] = (float)(i / DIMS * NPES + pe);
+		/* The heap may lie in GPU memory (GDA_HEAP_PLACE). */
+		rc = gpu_copy(pes->gpu, pes->arena[pe], half, sizeof(half));
+	}
+	return rc;
+}
+
 static int run(struct pes *pes, struct shared *s)
 {
 	float *table = pes->arena[0], want = 0;
@@ -53,14 +69,9 @@ static int run(struct pes *pes, struct shared *s)
 				      DIMS,	 BAGS,	     &s->code};
 	struct embedding_score_args score = {s->pooled, s->weights, s->scores,
 					     DIMS, BAGS};
-	uint32_t row, c;
 	uint64_t i;
-	int rc = 0;
+	int rc = fill_tables(pes);
 
-	/* Row r holds r, so a sum of rows is a sum of their numbers. */
-	for (row = 0; row < ROWS; row++)
-		for (table = pes->arena[row % NPES], c = 0; c < DIMS; c++)
-			table[row / NPES * DIMS + c] = (float)row;
 	for (i = 0; i < BAGS * IN_BAG; i++)
 		s->numbers[i] = i * i % 97;
 	for (i = 0; i < IN_BAG; i++)

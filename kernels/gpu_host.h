@@ -68,6 +68,10 @@ void gpu_free(struct gpu *gpu, void *memory);
 void gpu_free_device(struct gpu *gpu, void *memory);
 int gpu_copy(struct gpu *gpu, void *to, const void *from, size_t bytes);
 
+/* A dma-buf descriptor of whole pages of device memory, which the caller
+ * closes, or a negative errno. -ENOTSUP: the driver or the runner has none. */
+int gpu_dmabuf(struct gpu *gpu, void *memory, size_t bytes);
+
 /*
  * Let kernels reach memory of the host that somebody else allocated, at its
  * address; whole pages of 4 KiB. 0, -EEXIST: they already can.

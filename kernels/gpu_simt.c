@@ -91,6 +91,14 @@ int gpu_copy(struct gpu *gpu, void *to, const void *from, size_t bytes)
 	return 0;
 }
 
+int gpu_dmabuf(struct gpu *gpu, void *memory, size_t bytes)
+{
+	(void)memory, (void)bytes;
+	snprintf(gpu->error, sizeof(gpu->error),
+		 "dma-buf: the SIMT runner has none");
+	return -ENOTSUP;
+}
+
 int gpu_map(struct gpu *gpu, void *memory, size_t bytes)
 {
 	(void)gpu, (void)memory, (void)bytes;

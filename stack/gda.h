@@ -90,6 +90,12 @@ struct gda_gpu_memory {
 	/* Between host and GPU memory, done on return. 0 or a negative errno.
 	 * Kernels may run meanwhile. */
 	int (*copy)(void *arg, void *to, const void *from, size_t bytes);
+	/* A descriptor (dma-buf) of whole pages of it, which the caller closes,
+	 * or a negative errno. For gpu_dmabuf; else it may be NULL. */
+	int (*dmabuf)(void *arg, void *memory, size_t bytes);
+	/* Kernels run on the CPU: it is memory of the host that only plays a
+	 * GPU's, and the NIC is told so. */
+	bool is_host;
 	void *arg;
 };
 
@@ -162,8 +168,15 @@ struct gda_config {
 	uint32_t qps_per_peer; /* "lanes": 1 to 256 */
 	uint32_t qp_depth;     /* basic blocks of 64 B, a power of two >= 4 */
 	enum gda_sharing shared;
-	/* Rings and records; the heap. */
+	/*
+	 * Rings and records; the heap. In GPU memory (which gpu gives) the
+	 * host reaches them with gpu->copy only: that goes for what
+	 * gda_malloc returns, too.
+	 */
 	enum gda_placement queue_place, heap_place;
+	/* The NIC is told of GPU memory by dma-buf, not by address. A ConnectX
+	 * needs the kernel module nvidia_peermem for addresses. */
+	bool gpu_dmabuf;
 	/*
 	 * Not NULL: kernels run on a GPU, and what only they use (the device
 	 * handle's tables, with the counters that every post moves) lies in
@@ -190,7 +203,7 @@ struct gda_config {
 	struct gda_mlx5_config mlx5;
 };
 
-enum { GDA_CONFIG_VERSION = 3 };
+enum { GDA_CONFIG_VERSION = 4 };
 
 /*
  * Fill config with the defaults, then with what the environment says:
@@ -199,7 +212,7 @@ enum { GDA_CONFIG_VERSION = 3 };
  *   PMI, MVAPICH, Slurm (stack/host/launch.c lists them), else 1 and 0.
  *   GDA_ROOT=host:port GDA_JOB GDA_BACKEND=auto|mlx5|emu GDA_HEAP_BYTES=64M GDA_QPS_PER_PEER
  *   GDA_QP_DEPTH GDA_SHARED=0|1|block GDA_SHARED_UAR GDA_CQ=collapsed|ring
- *   GDA_QUEUE_PLACE=host|gpu GDA_HEAP_PLACE=host|gpu
+ *   GDA_QUEUE_PLACE=host|gpu GDA_HEAP_PLACE=host|gpu GDA_GPU_DMABUF=0|1
  *   GDA_DOORBELL=classic|early|no-record|blueflame GDA_BATCH GDA_FETCH_SLOTS
  *   GDA_MAX_BUFFERS GDA_TIMEOUT_MS GDA_OP_TIMEOUT_MS GDA_LOG=stderr
  *   GDA_PERSONA GDA_FABRIC GDA_TRACE=globs GDA_LINK=ib|roce GDA_PROGRESS=both|hook|runner
@@ -270,6 +283,10 @@ int gda_free(struct gda *gda, void *addr);
  * max_buffers; -EEXIST: it begins where a registered one begins; -ENOENT.
  */
 int gda_buffer_register(struct gda *gda, void *addr, size_t bytes);
+
+/* The same for GPU memory; -EINVAL also if config.gpu is NULL. */
+int gda_buffer_register_gpu(struct gda *gda, void *addr, size_t bytes);
+
 int gda_buffer_unregister(struct gda *gda, void *addr);
 
 /*
@@ -284,10 +301,11 @@ struct gda_piece {
 };
 
 /*
- * The host memory that kernels reach through the device handle: heap, rings
- * and records, the handle's tables, doorbell pages. Who runs kernels on a GPU
- * maps each piece into it (gpu_map). Returns 0 and *piece, or -ENOENT: index, which
- * counts from 0, is past the last.
+ * The host memory that kernels reach through the device handle: doorbell
+ * pages, and of heap, rings and records, and the handle's tables what does not
+ * lie in GPU memory. Who runs kernels on a GPU maps each piece into it
+ * (gpu_map). Returns 0 and *piece, or -ENOENT: index, which counts from 0, is
+ * past the last.
  */
 int gda_memory(const struct gda *gda, unsigned index, struct gda_piece *piece);
 

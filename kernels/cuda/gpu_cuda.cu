@@ -8,6 +8,7 @@
  * Source of truth: CUDA Runtime API, "Stream Management", "Execution Control".
  * Thread: one at a time for a struct gpu.
  */
+#include <cudaTypedefs.h>
 #include <cuda_runtime.h>
 #include <errno.h>
 #include <sched.h>
@@ -131,6 +132,26 @@ int gpu_copy(struct gpu *gpu, void *to, const void *from, size_t bytes)
 	if (code == cudaSuccess)
 		code = cudaStreamSynchronize(gpu->copies);
 	return code == cudaSuccess ? 0 : gpu_failed(gpu, "copy", code);
+}
+
+/* Found in the driver as all of it is: the program is not linked with it. */
+int gpu_dmabuf(struct gpu *gpu, void *memory, size_t bytes)
+{
+	PFN_cuMemGetHandleForAddressRange_v11070 get = NULL;
+	cudaDriverEntryPointQueryResult found;
+	cudaError_t code = cudaGetDriverEntryPointByVersion(
+		"cuMemGetHandleForAddressRange", (void **)&get, 11070,
+		cudaEnableDefault, &found);
+	int fd = -1;
+
+	if (code != cudaSuccess || !get)
+		return -ENOTSUP;
+	if (get(&fd, (CUdeviceptr)memory, bytes,
+		CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD, 0) == CUDA_SUCCESS)
+		return fd;
+	snprintf(gpu->error, sizeof(gpu->error),
+		 "dma-buf: the driver refuses %zu bytes at %p", bytes, memory);
+	return -ENOTSUP;
 }
 
 int gpu_map(struct gpu *gpu, void *memory, size_t bytes)

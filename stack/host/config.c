@@ -76,6 +76,7 @@ static const struct variable variables[] = {
 	{"GDA_SHARED", KIND_NAME, AT(shared), "0|1|block"},
 	{"GDA_QUEUE_PLACE", KIND_NAME, AT(queue_place), "host|gpu"},
 	{"GDA_HEAP_PLACE", KIND_NAME, AT(heap_place), "host|gpu"},
+	{"GDA_GPU_DMABUF", KIND_BOOL, AT(gpu_dmabuf), NULL},
 	{"GDA_SHARED_UAR", KIND_BOOL, AT(shared_uar), NULL},
 	{"GDA_CQ", KIND_NAME, AT(cq_mode), "collapsed|ring"},
 	{"GDA_DOORBELL", KIND_NAME, AT(doorbell),
@@ -240,9 +241,8 @@ static int check_ranges(const struct gda_config *config)
 		{"pe", (uint64_t)config->pe, 0, (uint64_t)config->npes - 1,
 		 false},
 		{"shared", config->shared, 0, GDA_SHARED_BLOCK, false},
-		/* GPU memory needs a backend that reaches it. */
-		{"queue_place", config->queue_place, 0, GDA_PLACE_HOST, false},
-		{"heap_place", config->heap_place, 0, GDA_PLACE_HOST, false},
+		{"queue_place", config->queue_place, 0, GDA_PLACE_GPU, false},
+		{"heap_place", config->heap_place, 0, GDA_PLACE_GPU, false},
 		{"cq_mode", config->cq_mode, 0, GDA_CQ_RING, false},
 		{"doorbell", config->doorbell, 0, GDA_DOORBELL_BLUEFLAME,
 		 false},
@@ -261,8 +261,28 @@ static int check_ranges(const struct gda_config *config)
 	return rc;
 }
 
+/* GPU memory comes from who holds the CUDA context. */
+static int check_places(const struct gda_config *config)
+{
+	bool queue = config->queue_place == GDA_PLACE_GPU;
+	bool heap = config->heap_place == GDA_PLACE_GPU;
+
+	if ((queue || heap) && !config->gpu)
+		return gda_fail(config, -EINVAL,
+				"config: %s is gpu, and gpu is NULL, expected "
+				"who allocates its memory",
+				queue ? "queue_place" : "heap_place");
+	if (config->gpu_dmabuf && config->gpu && !config->gpu->dmabuf)
+		return gda_fail(config, -EINVAL,
+				"config: gpu_dmabuf is set, and gpu->dmabuf is "
+				"NULL, expected a function");
+	return 0;
+}
+
 int gda_config_check(const struct gda_config *config)
 {
+	int rc;
+
 	if (config->version != GDA_CONFIG_VERSION)
 		return gda_fail(NULL, -EINVAL,
 				"config: version is %u, expected %d: start "
@@ -280,5 +300,6 @@ int gda_config_check(const struct gda_config *config)
 				!config->backend ? "backend"
 				: !config->root	 ? "root"
 						 : "job");
-	return check_ranges(config);
+	rc = check_ranges(config);
+	return rc ? rc : check_places(config);
 }

@@ -115,7 +115,7 @@ static void fill_hello(const struct gda *gda, struct gda_hello *hello)
 	uint32_t i;
 
 	hello->port = gda->port;
-	hello->heap_addr = (uintptr_t)gda->heap;
+	hello->heap_addr = (uintptr_t)gda->heap.mem.addr;
 	hello->heap_bytes = gda->config.heap_bytes;
 	hello->rkey = gda->heap_mr.rkey;
 	hello->lanes = gda->config.qps_per_peer;

@@ -37,11 +37,13 @@ int gda_cq_create(struct gda *gda, struct gda_qp *qp, uint32_t uar_page)
 	int rc;
 
 	/* No CQE has been written as long as its opcode is 0xf, INVALID. */
-	memset(gda->arena.addr + qp->cq_offset, 0xff,
-	       (size_t)gda_cq_depth(gda) * HW_CQE_BYTES);
+	rc = gda_region_fill(&gda->config, &gda->arena, qp->cq_offset, 0xff,
+			     (uint64_t)gda_cq_depth(gda) * HW_CQE_BYTES);
+	if (rc)
+		return rc;
 	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_CREATE_CQ);
 	hw_set(cqc, HW_CQC_DBR_UMEM_VALID, 1);
-	hw_set(cqc, HW_CQC_DBR_UMEM_ID, gda->arena.umem_id);
+	hw_set(cqc, HW_CQC_DBR_UMEM_ID, gda->arena_umem);
 	hw_set64(cqc, HW_CQC_DBR_ADDR, qp->record_offset);
 	hw_set(cqc, HW_CQC_CQE_SZ, HW_CQE_SZ_64);
 	hw_set(cqc, HW_CQC_CC, gda->config.cq_mode == GDA_CQ_COLLAPSED);
@@ -50,7 +52,7 @@ int gda_cq_create(struct gda *gda, struct gda_qp *qp, uint32_t uar_page)
 	hw_set(cqc, HW_CQC_UAR_PAGE, uar_page);
 	hw_set(cqc, HW_CQC_C_EQN, gda->eqn);
 	hw_set64(in, HW_CREATE_CQ_UMEM_OFFSET, qp->cq_offset);
-	hw_set(in, HW_CREATE_CQ_UMEM_ID, gda->arena.umem_id);
+	hw_set(in, HW_CREATE_CQ_UMEM_ID, gda->arena_umem);
 	hw_set(in, HW_CREATE_CQ_UMEM_VALID, 1);
 	rc = gda_create(gda, &box, "completion queue", &qp->cq_obj);
 	qp->cqn = hw_get(out, HW_CMD_OUT_NUMBER);

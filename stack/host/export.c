@@ -40,11 +40,11 @@ static void fill_qp(struct gda *gda, uint32_t index)
 	const struct gda_qp *qp = &gda->qps[index];
 	struct gda_dev_qp *dev = &gda->dev_qps[index];
 	uint64_t start = gda->config.emu.start_counter;
-	be32 *record =
-		(be32 *)(gda->arena.addr + qp->record_offset + HW_WQE_BB);
+	be32 *record = (void *)gda_region_at(&gda->arena,
+					     qp->record_offset + HW_WQE_BB);
 
-	dev->sq = gda->arena.addr + qp->sq_offset;
-	dev->cq = gda->arena.addr + qp->cq_offset;
+	dev->sq = gda_region_at(&gda->arena, qp->sq_offset);
+	dev->cq = gda_region_at(&gda->arena, qp->cq_offset);
 	dev->record = record + HW_DBR_SND;
 	dev->reg = register_of(gda, qp);
 	dev->slots = gda_heap_slots(gda, index);
@@ -75,8 +75,8 @@ static void fill_handle(struct gda *gda)
 	dev->lanes = (int32_t)gda->config.qps_per_peer;
 	dev->lane = GDA_DEV_LANE_ALL;
 	dev->heap_lkey = gda->heap_mr.lkey;
-	dev->heap_addr = (uintptr_t)gda->heap;
-	dev->heap_bytes = gda->heap_len;
+	dev->heap_addr = (uintptr_t)gda->heap.mem.addr;
+	dev->heap_bytes = gda->space.end;
 	dev->buffer_count = gda->config.max_buffers;
 	dev->barrier = gda_heap_barrier(gda);
 	dev->swap_results_8 = gda->caps.swap_results_8;
@@ -184,18 +184,23 @@ static int uar_piece(const struct gda *gda, unsigned index,
 
 int gda_memory(const struct gda *gda, unsigned index, struct gda_piece *piece)
 {
-	const struct gda_piece pieces[] = {
-		{gda->heap, gda->heap_len},
-		{gda->arena.addr, gda->arena.len},
-		{gda->tables, gda->tables_len},
+	const struct {
+		struct gda_piece piece;
+		bool in_gpu;
+	} pieces[] = {
+		{{gda->heap.mem.addr, gda->heap.mem.len}, gda->heap.gpu_memory},
+		{{gda->arena.mem.addr, gda->arena.mem.len},
+		 gda->arena.gpu_memory},
+		{{gda->tables, gda->tables_len}, gda->gpu_tables},
 	};
-	unsigned count = gda->gpu_tables ? 2 : 3;
+	unsigned i;
 
-	if (index >= count)
-		return uar_piece(gda, index - count, piece);
-	piece->addr = pieces[index].addr;
-	piece->len = whole_pages(pieces[index].len);
-	return 0;
+	for (i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
+		if (!pieces[i].in_gpu && index-- == 0) {
+			*piece = pieces[i].piece;
+			return 0;
+		}
+	return uar_piece(gda, index, piece);
 }
 
 const struct gda_dev *gda_device(const struct gda *gda)

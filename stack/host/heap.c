@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "stack/host/internal.h"
 
@@ -32,45 +31,43 @@ uint64_t gda_heap_user_offset(const struct gda_config *config)
 
 struct gda_dev_barrier *gda_heap_barrier(const struct gda *gda)
 {
-	return (struct gda_dev_barrier *)(gda->heap + BARRIER_OFFSET);
+	return (void *)gda_region_at(&gda->heap, BARRIER_OFFSET);
 }
 
 uint8_t *gda_heap_sink(const struct gda *gda)
 {
-	return gda->heap + SINK_OFFSET;
+	return gda_region_at(&gda->heap, SINK_OFFSET);
 }
 
 struct gda_dev_slot *gda_heap_slots(const struct gda *gda, uint32_t qp_index)
 {
 	struct gda_dev_slot *slots =
-		(struct gda_dev_slot *)(gda->heap + SLOTS_OFFSET);
+		(void *)gda_region_at(&gda->heap, SLOTS_OFFSET);
 
 	return slots + (uint64_t)qp_index * gda->config.fetch_slots;
 }
 
 int gda_heap_open(struct gda *gda)
 {
-	uint64_t first = gda_heap_user_offset(&gda->config);
-	uint64_t len = (first + gda->config.heap_bytes + 4095) & ~4095ull;
-	struct gda_mr_attr attr = {{NULL, len, GDA_MEM_HOST, -1}, 0};
-	int rc;
+	const struct gda_config *config = &gda->config;
+	uint64_t first = gda_heap_user_offset(config);
+	struct gda_mr_attr attr;
+	int rc =
+		gda_region_open(config, config->heap_place,
+				first + config->heap_bytes, "heap", &gda->heap);
 
-	attr.mem.addr =
-		mmap(NULL, len, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (attr.mem.addr == MAP_FAILED)
-		return gda_fail(&gda->config, -ENOMEM,
-				"heap: no %llu bytes of memory: %s",
-				(unsigned long long)len, strerror(errno));
+	if (rc)
+		return rc;
+	attr.mem = gda->heap.mem;
 	attr.iova = (uintptr_t)attr.mem.addr;
 	rc = gda->ops->mr_reg(gda->backend, &attr, &gda->heap_mr);
 	if (rc) {
-		munmap(attr.mem.addr, len);
+		gda_region_close(config, &gda->heap);
 		return rc;
 	}
-	gda->heap = attr.mem.addr;
-	gda->heap_len = len;
-	gda_space_init(&gda->space, first, len);
+	/* The same on all PEs, wherever their heaps lie. */
+	gda_space_init(&gda->space, first,
+		       (first + config->heap_bytes + 4095) & ~4095ull);
 	return 0;
 }
 
@@ -78,7 +75,7 @@ void gda_heap_close(struct gda *gda)
 {
 	gda_space_clear(&gda->space);
 	gda->ops->mr_dereg(gda->backend, &gda->heap_mr);
-	munmap(gda->heap, gda->heap_len);
+	gda_region_close(&gda->config, &gda->heap);
 }
 
 /* ------------------------------------------------------ malloc and free */
@@ -118,17 +115,29 @@ static int agree(struct gda *gda, const struct request *mine, const char *call)
 	return rc;
 }
 
+/* Returns 0 and *offset, or an error and *offset is 0. */
+static int take(struct gda *gda, size_t bytes, bool zeroed, uint64_t *offset)
+{
+	int rc = gda_space_take(&gda->space, bytes, offset);
+
+	if (!rc && zeroed) {
+		rc = gda_region_fill(&gda->config, &gda->heap, *offset, 0,
+				     bytes);
+		if (rc)
+			gda_space_give(&gda->space, *offset);
+	}
+	if (rc)
+		*offset = 0;
+	return rc;
+}
+
 static void *allocate(struct gda *gda, size_t bytes, const char *call,
 		      bool zeroed)
 {
 	struct request mine = {bytes, 0, 0};
 	int rc;
 
-	mine.rc = gda_space_take(&gda->space, bytes, &mine.offset);
-	if (mine.rc)
-		mine.offset = 0;
-	else if (zeroed)
-		memset(gda->heap + mine.offset, 0, bytes);
+	mine.rc = take(gda, bytes, zeroed, &mine.offset);
 	rc = agree(gda, &mine, call);
 	if (!rc && mine.rc)
 		rc = gda_fail(&gda->config,
@@ -137,7 +146,7 @@ static void *allocate(struct gda *gda, size_t bytes, const char *call,
 			      bytes, gda_strerror((int)mine.rc),
 			      (unsigned long long)gda->config.heap_bytes);
 	if (!rc)
-		return gda->heap + mine.offset;
+		return gda_region_at(&gda->heap, mine.offset);
 	if (!mine.rc)
 		gda_space_give(&gda->space, mine.offset);
 	errno = -rc;
@@ -161,7 +170,8 @@ void *gda_calloc(struct gda *gda, size_t count, size_t bytes)
 
 int gda_free(struct gda *gda, void *addr)
 {
-	uint64_t offset = (uint64_t)((uint8_t *)addr - gda->heap);
+	uint64_t offset =
+		(uint64_t)((uint8_t *)addr - gda_region_at(&gda->heap, 0));
 	struct request mine = {0, offset, 0};
 	int rc;
 

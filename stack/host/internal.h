@@ -19,6 +19,7 @@
 #include "stack/dev/handle.h"
 #include "stack/gda.h"
 #include "stack/host/bootstrap.h"
+#include "stack/host/region.h"
 #include "stack/host/space.h"
 
 /* What the device can do, from QUERY_HCA_CAP. */
@@ -45,13 +46,6 @@ struct gda_qp {
 	uint64_t record_offset; /* CQ record, then QP record, 64 bytes each */
 };
 
-/* Rings and records of all queue pairs: one piece of memory, one umem. */
-struct gda_arena {
-	uint8_t *addr;
-	uint64_t len;
-	uint32_t umem_id;
-};
-
 /* What each PE tells all others before they connect. */
 struct gda_hello {
 	struct gda_port port;
@@ -74,12 +68,13 @@ struct gda {
 	uint32_t pdn;
 	uint32_t eqn;
 
-	uint8_t *heap;
-	uint64_t heap_len; /* with the part that belongs to the stack */
+	struct gda_region heap; /* with the part that belongs to the stack */
 	struct gda_mr heap_mr;
 	struct gda_space space;
 
-	struct gda_arena arena;
+	/* Rings and records of all queue pairs: one umem. */
+	struct gda_region arena;
+	uint32_t arena_umem;
 	struct gda_uar uar; /* shared_uar */
 	struct gda_qp *qps; /* [lane * npes + pe] */
 	uint32_t qp_count;

@@ -8,6 +8,7 @@
  * Thread: any; writers hold the lock.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "stack/dev/order.h"
 #include "stack/host/internal.h"
@@ -42,30 +43,57 @@ static int drop(struct gda *gda, struct gda_dev_buffer *buffer)
 	return rc ? rc : pushed;
 }
 
-static int add(struct gda *gda, void *addr, size_t bytes)
+/*
+ * Kernels that rely on all data lying in GPU memory no longer may. They have
+ * not heard of the buffer yet, so none is late.
+ */
+static int leave_gpu(struct gda *gda)
 {
-	struct gda_mr_attr attr = {{addr, bytes, GDA_MEM_HOST, -1},
-				   (uintptr_t)addr};
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < gda->qp_count; i++) {
+		if (!gda->dev_qps[i].in_gpu)
+			continue;
+		gda->dev_qps[i].in_gpu = 0;
+		rc = gda_tables_push(gda, &gda->dev_qps[i].in_gpu, 1);
+	}
+	return rc;
+}
+
+static int register_key(struct gda *gda, const struct gda_mem *mem,
+			struct gda_mr *mr)
+{
+	struct gda_mr_attr attr = {*mem, (uintptr_t)mem->addr};
+
+	return gda->ops->mr_reg(gda->backend, &attr, mr);
+}
+
+static int add(struct gda *gda, const struct gda_mem *mem)
+{
 	struct gda_dev_buffer *buffer = find(gda, 0, false);
 	struct gda_mr *mr;
 	int rc;
 
-	if (find(gda, (uintptr_t)addr, true))
+	if (find(gda, (uintptr_t)mem->addr, true))
 		return gda_fail(&gda->config, -EEXIST,
-				"gda_buffer_register: %p is registered", addr);
+				"gda_buffer_register: %p is registered",
+				mem->addr);
 	if (!buffer)
 		return gda_fail(&gda->config, -ENOSPC,
 				"gda_buffer_register: max_buffers is %u, and "
 				"all are in use",
 				gda->config.max_buffers);
 	mr = &gda->buffer_mrs[buffer - gda->buffers];
-	rc = gda->ops->mr_reg(gda->backend, &attr, mr);
+	rc = register_key(gda, mem, mr);
 	if (rc)
 		return rc;
-	gda_order_store_counter(&buffer->addr, (uintptr_t)addr);
+	gda_order_store_counter(&buffer->addr, (uintptr_t)mem->addr);
 	gda_order_store_counter(&buffer->lkey, mr->lkey);
 	rc = gda_tables_push(gda, buffer, sizeof(*buffer));
-	gda_order_store_counter(&buffer->len, bytes);
+	if (!rc && mem->kind == GDA_MEM_HOST)
+		rc = leave_gpu(gda);
+	gda_order_store_counter(&buffer->len, mem->len);
 	if (!rc)
 		rc = push_length(gda, buffer);
 	if (rc)
@@ -73,19 +101,48 @@ static int add(struct gda *gda, void *addr, size_t bytes)
 	return rc;
 }
 
+static int check(const struct gda *gda, const void *addr, size_t bytes)
+{
+	if (addr && bytes && (uintptr_t)addr + bytes >= bytes)
+		return 0;
+	return gda_fail(&gda->config, -EINVAL,
+			"gda_buffer_register: %zu bytes at %p, expected a "
+			"range that is not empty and does not wrap",
+			bytes, addr);
+}
+
 int gda_buffer_register(struct gda *gda, void *addr, size_t bytes)
 {
-	int rc;
+	struct gda_mem mem = {addr, bytes, GDA_MEM_HOST, -1};
+	int rc = check(gda, addr, bytes);
 
-	if (!addr || !bytes || (uintptr_t)addr + bytes < bytes)
-		return gda_fail(&gda->config, -EINVAL,
-				"gda_buffer_register: %zu bytes at %p, "
-				"expected a range that is not empty and does "
-				"not wrap",
-				bytes, addr);
+	if (rc)
+		return rc;
 	pthread_mutex_lock(&gda->lock);
-	rc = add(gda, addr, bytes);
+	rc = add(gda, &mem);
 	pthread_mutex_unlock(&gda->lock);
+	return rc;
+}
+
+int gda_buffer_register_gpu(struct gda *gda, void *addr, size_t bytes)
+{
+	struct gda_mem mem = {addr, bytes, GDA_MEM_HOST, -1};
+	int rc = check(gda, addr, bytes);
+
+	if (!rc && !gda->config.gpu)
+		rc = gda_fail(&gda->config, -EINVAL,
+			      "gda_buffer_register_gpu: config.gpu is NULL, "
+			      "expected who knows the GPU's memory");
+	if (!rc)
+		rc = gda_region_describe(&gda->config,
+					 "gda_buffer_register_gpu", &mem);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&gda->lock);
+	rc = add(gda, &mem);
+	pthread_mutex_unlock(&gda->lock);
+	if (mem.kind == GDA_MEM_DMABUF)
+		close(mem.fd);
 	return rc;
 }
 

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "hw/cmd_qp.h"
 #include "hw/cqe.h"
@@ -49,46 +48,36 @@ static uint64_t lay_out(struct gda *gda)
 
 static int arena_open(struct gda *gda)
 {
-	uint32_t count = (uint32_t)gda->config.npes * gda->config.qps_per_peer;
-	struct gda_mem mem = {NULL, 0, GDA_MEM_HOST, -1};
+	const struct gda_config *config = &gda->config;
+	uint32_t count = (uint32_t)config->npes * config->qps_per_peer;
 	int rc;
 
 	gda->qps = calloc(count, sizeof(*gda->qps));
-	if (!gda->qps) {
-		gda_fail(&gda->config, -ENOMEM,
-			 "queue pairs: no memory for %u of them", count);
-		return -ENOMEM;
-	}
+	if (!gda->qps)
+		return gda_fail(config, -ENOMEM,
+				"queue pairs: no memory for %u of them", count);
 	gda->qp_count = count;
-	mem.len = lay_out(gda);
-	mem.addr = mmap(NULL, mem.len, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mem.addr == MAP_FAILED) {
-		gda_fail(&gda->config, -ENOMEM,
-			 "queue pairs: no %llu bytes for their rings: %s",
-			 (unsigned long long)mem.len, strerror(errno));
-		rc = -ENOMEM;
-		goto out_qps;
-	}
-	rc = gda->ops->umem_reg(gda->backend, &mem, &gda->arena.umem_id);
+	rc = gda_region_open(config, config->queue_place, lay_out(gda),
+			     "queue pairs", &gda->arena);
 	if (rc)
-		goto out_map;
-	gda->arena.addr = mem.addr;
-	gda->arena.len = mem.len;
-	return 0;
+		goto out_qps;
+	rc = gda->ops->umem_reg(gda->backend, &gda->arena.mem,
+				&gda->arena_umem);
+	if (!rc)
+		return 0;
 
-out_map:
-	munmap(mem.addr, mem.len);
+	gda_region_close(config, &gda->arena);
 out_qps:
 	free(gda->qps);
 	gda->qps = NULL;
+	gda->qp_count = 0;
 	return rc;
 }
 
 static void arena_close(struct gda *gda)
 {
-	gda->ops->umem_dereg(gda->backend, gda->arena.umem_id);
-	munmap(gda->arena.addr, gda->arena.len);
+	gda->ops->umem_dereg(gda->backend, gda->arena_umem);
+	gda_region_close(&gda->config, &gda->arena);
 	free(gda->qps);
 	gda->qps = NULL;
 }
@@ -99,11 +88,16 @@ int gda_qp_create(struct gda *gda, struct gda_qp *qp, uint32_t uar_page)
 	uint8_t out[HW_CMD_HDR_BYTES] = {0};
 	struct gda_mailbox box = {in, sizeof(in), out, sizeof(out)};
 	uint8_t *qpc = in + HW_QPC_OFFSET;
-	be32 *record = (be32 *)(gda->arena.addr + qp->record_offset + LINE);
+	be32 start = hw_dbrec_encode(gda->config.emu.start_counter);
 	int rc;
 
 	/* A device that counts from elsewhere must not find itself behind. */
-	record[HW_DBR_SND] = hw_dbrec_encode(gda->config.emu.start_counter);
+	rc = gda_region_write(&gda->config, &gda->arena,
+			      qp->record_offset + LINE +
+				      HW_DBR_SND * sizeof(start),
+			      &start, sizeof(start));
+	if (rc)
+		return rc;
 	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_CREATE_QP);
 	hw_set(qpc, HW_QPC_ST, HW_QP_ST_RC);
 	hw_set(qpc, HW_QPC_PM_STATE, HW_PM_MIGRATED);
@@ -118,10 +112,10 @@ int gda_qp_create(struct gda *gda, struct gda_qp *qp, uint32_t uar_page)
 		       ? HW_SEND_DBR_NO_DBR_EXT
 		       : HW_SEND_DBR_VALID);
 	hw_set(qpc, HW_QPC_DBR_UMEM_VALID, 1);
-	hw_set(qpc, HW_QPC_DBR_UMEM_ID, gda->arena.umem_id);
+	hw_set(qpc, HW_QPC_DBR_UMEM_ID, gda->arena_umem);
 	hw_set64(qpc, HW_QPC_DBR_ADDR, qp->record_offset + LINE);
 	hw_set64(in, HW_CREATE_QP_UMEM_OFFSET, qp->sq_offset);
-	hw_set(in, HW_CREATE_QP_UMEM_ID, gda->arena.umem_id);
+	hw_set(in, HW_CREATE_QP_UMEM_ID, gda->arena_umem);
 	hw_set(in, HW_CREATE_QP_UMEM_VALID, 1);
 	rc = gda_create(gda, &box, "queue pair", &qp->qp_obj);
 	qp->qpn = hw_get(out, HW_CMD_OUT_NUMBER);

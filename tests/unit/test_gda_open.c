@@ -135,10 +135,11 @@ static void test_create_cq_says_what_the_config_says(void **unused)
 		assert_int_equal(hw_get(cqc, HW_CQC_DBR_UMEM_VALID), 1);
 		assert_int_equal(hw_get(box->in, HW_CREATE_CQ_UMEM_VALID), 1);
 		assert_int_equal(hw_get(box->in, HW_CREATE_CQ_UMEM_ID),
-				 gda->arena.umem_id);
+				 gda->arena_umem);
 		assert_int_equal(hw_get64(box->in, HW_CREATE_CQ_UMEM_OFFSET),
 				 256 * 64);
-		assert_int_equal(gda->arena.addr[256 * 64 + 63], 0xff);
+		assert_int_equal(*gda_region_at(&gda->arena, 256 * 64 + 63),
+				 0xff);
 		stop(gda, &config);
 	}
 }
@@ -178,7 +179,8 @@ static void test_create_qp_says_what_the_config_says(void **unused)
 	/* Records keep a cache line's distance, and begin where we count. */
 	assert_int_equal(record % 64, 0);
 	assert_int_equal(record - gda->qps[0].record_offset, 64);
-	assert_memory_equal(gda->arena.addr + record + 4, "\0\0\x34\x56", 4);
+	assert_memory_equal(gda_region_at(&gda->arena, record + 4),
+			    "\0\0\x34\x56", 4);
 	assert_ptr_equal(gda->dev_qps[0].reg,
 			 gda->qps[0].uar.base + HW_UAR_NO_DBR);
 	assert_int_equal(gda->dev_qps[0].completed, 0x123456);
