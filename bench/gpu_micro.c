@@ -71,26 +71,39 @@ static void fill(struct pes *pes, const struct options *o,
 	}
 }
 
+static int run(struct pes *pes, const struct gpu_kernel *kernel,
+	       const struct gpu_shape *shape, struct micro_args args[2])
+{
+	struct micro_result *result = args[0].result;
+	const uint64_t zero = 0;
+
+	memset(result, 0, 2 * sizeof(*result));
+	if (gpu_copy(pes->gpu, args[0].words, &zero, sizeof(zero)) ||
+	    gpu_copy(pes->gpu, args[1].words, &zero, sizeof(zero)) ||
+	    pes_run(pes, kernel, shape, args))
+		return 1;
+	if (result->code)
+		fprintf(stderr, "%s: %s\n", kernel->name,
+			gda_strerror(result->code));
+	return result->code != 0;
+}
+
 static int measure(struct pes *pes, const struct gpu_kernel *kernel,
 		   const struct options *o, struct micro_args args[2])
 {
 	struct gpu_shape shape = {o->blocks, o->threads, 0, 0};
-	struct micro_result *result = args[0].result;
-	const uint64_t zero = 0;
+	const struct micro_result *result = args[0].result;
 	double ns, done;
 
 	if (kernel != &micro_rate)
 		shape.blocks = 1;
-	memset(result, 0, 2 * sizeof(*result));
-	if (gpu_copy(pes->gpu, args[0].words, &zero, sizeof(zero)) ||
-	    gpu_copy(pes->gpu, args[1].words, &zero, sizeof(zero)) ||
-	    pes_run(pes, kernel, &shape, args))
+	/* Once to warm up: the GPU's clock, caches, the NIC's thread. */
+	args[0].rounds = args[1].rounds = o->rounds / 10 + 1;
+	if (run(pes, kernel, &shape, args))
 		return 1;
-	if (result->code) {
-		fprintf(stderr, "%s: %s\n", kernel->name,
-			gda_strerror(result->code));
+	args[0].rounds = args[1].rounds = o->rounds;
+	if (run(pes, kernel, &shape, args))
 		return 1;
-	}
 	ns = (double)result->ns;
 	done = (double)result->done;
 	printf("%-16s %-10s %-7s %9.3f us an operation %9.3f M/s %9.3f GB/s\n",

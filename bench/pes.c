@@ -139,8 +139,12 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 
 	memset(pes, 0, sizeof(*pes));
 	memset(jobs, 0, sizeof(jobs));
-	if (npes < 1 || npes > PES_MAX || gpu_open(&gpu, &pes->gpu)) {
-		fprintf(stderr, "no GPU, or not 1 to %d PEs\n", PES_MAX);
+	if (npes < 1 || npes > PES_MAX) {
+		fprintf(stderr, "%d PEs, expected 1 to %d\n", npes, PES_MAX);
+		return 1;
+	}
+	if (gpu_open(&gpu, &pes->gpu)) {
+		fprintf(stderr, "%s\n", gpu_error(NULL));
 		return 1;
 	}
 	pes->memory = (struct gda_gpu_memory){
@@ -173,7 +177,7 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 	return 1;
 }
 
-void pes_close(struct pes *pes)
+void pes_finalize(struct pes *pes)
 {
 	struct job jobs[PES_MAX];
 	int pe;
@@ -186,6 +190,13 @@ void pes_close(struct pes *pes)
 	}
 	run_jobs(jobs, pes->npes, close_one);
 	gda_local_group_free(pes->group);
+	pes->group = NULL;
+	pes->npes = 0;
+}
+
+void pes_close(struct pes *pes)
+{
+	pes_finalize(pes);
 	gpu_close(pes->gpu);
 }
 

@@ -29,6 +29,9 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 	     uint64_t arena_bytes, uint64_t seed);
 void pes_close(struct pes *pes);
 
+/* The PEs only: the GPU is still there, and what is on it. */
+void pes_finalize(struct pes *pes);
+
 /* Launch on all PEs, args_bytes apart, PE i on stream i, and wait. As above. */
 int pes_run(struct pes *pes, const struct gpu_kernel *kernel,
 	    const struct gpu_shape *shape, const void *args);

@@ -185,7 +185,10 @@ GPU_FN int coll_run(const struct coll_args *args)
 
 GPU_KERNEL(coll, struct coll_args)
 {
-	int rc = coll_run(args);
+	int rc = gda_dev_check(&args->dev);
+
+	if (!rc)
+		rc = coll_run(args);
 
 	/* The source may be used again. */
 	if (!rc)

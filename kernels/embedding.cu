@@ -163,7 +163,7 @@ GPU_FN void embedding_pool(const struct embedding_args *args, uint32_t bag)
 	uint64_t at = args->first[bag], end = args->first[bag + 1];
 	struct embedding_row row;
 	uint32_t i;
-	int rc = 0;
+	int rc = gda_dev_check(&args->dev);
 
 	for (i = gpu_lane(); i < args->dims; i += GPU_WARP)
 		sum[i] = 0;

@@ -170,6 +170,8 @@ GPU_FN void ep_finish_sends(const struct ep_args *args)
 
 GPU_KERNEL(ep_combine, struct ep_args)
 {
+	if (ep_is_closed(args))
+		return;
 	if (args->phases & EP_SEND) {
 		ep_answer(args);
 		gpu_sync_block();

@@ -92,6 +92,17 @@ GPU_FN void ep_flush(const struct ep_args *args)
 		ep_note(args, args->dev.pe, rc);
 }
 
+/* The arena may be gone with the handle's context: then only say so. */
+GPU_FN bool ep_is_closed(const struct ep_args *args)
+{
+	int rc = gda_dev_check(&args->dev);
+
+	if (rc && gpu_thread() == 0)
+		gda_order_store_counter_32((uint32_t *)args->code,
+					   (uint32_t)rc);
+	return rc != 0;
+}
+
 /* A block may be waiting for all PEs, one after the other. */
 GPU_FN void ep_sync_grid(const struct ep_args *args)
 {

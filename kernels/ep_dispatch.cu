@@ -223,6 +223,8 @@ GPU_FN void ep_receive(const struct ep_args *args)
 
 GPU_KERNEL(ep_dispatch, struct ep_args)
 {
+	if (ep_is_closed(args))
+		return;
 	if (args->phases & EP_SEND) {
 		ep_clear_next(args);
 		ep_send_tokens(args);

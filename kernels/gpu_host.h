@@ -43,7 +43,8 @@ struct gpu_config {
 	int device;		  /* CUDA: its number */
 };
 
-/* config NULL: all zero. -ENODEV: no GPU. */
+/* config NULL: all zero. -ENODEV: no GPU, no driver, or one that is too old;
+ * gpu_error(NULL) says which. */
 int gpu_open(const struct gpu_config *config, struct gpu **out);
 
 /* Waits for nothing: call gpu_wait before. NULL is allowed. */
@@ -101,7 +102,8 @@ int gpu_wait(struct gpu *gpu, uint32_t stream);
  */
 int gpu_run(struct gpu *gpu);
 
-/* The sentence of the last error, or "". */
+/* The sentence of the last error, or "". NULL: of this thread's last gpu_open
+ * that failed. */
 const char *gpu_error(const struct gpu *gpu);
 
 #ifdef __cplusplus

@@ -147,5 +147,7 @@ int gpu_run(struct gpu *gpu)
 
 const char *gpu_error(const struct gpu *gpu)
 {
+	if (!gpu)
+		return "the SIMT runner: no memory";
 	return gpu->error[0] ? gpu->error : simt_error(gpu->simt);
 }

@@ -290,7 +290,10 @@ int gda_buffer_register_gpu(struct gda *gda, void *addr, size_t bytes);
 int gda_buffer_unregister(struct gda *gda, void *addr);
 
 /*
- * What a kernel is given: see stack/gda_dev.h. Valid until gda_finalize.
+ * What a kernel is given: see stack/gda_dev.h. Valid until gda_finalize. With
+ * config.gpu a kernel that is launched with it afterwards gets
+ * GDA_DEV_ESHUTDOWN; a few kilobytes of GPU memory stay allocated for that, the
+ * only piece that gda_gpu_memory.free is not called for.
  */
 const struct gda_dev *gda_device(const struct gda *gda);
 

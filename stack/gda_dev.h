@@ -23,6 +23,9 @@
  *   GDA_DEV_EIO        the queue pair got an error CQE, now or earlier; the
  *                      record is in gda_qp_error(). All later operations on
  *                      this queue pair return it at once, others go on
+ *   GDA_DEV_ESHUTDOWN  gda_finalize() was called on the handle's PE. Kernels on
+ *                      a GPU (gda_config.gpu) are told so; others may not use
+ *                      the handle then
  *   GDA_DEV_ETIMEDOUT  gda_config.op_timeout_ms passed; the operation may
  *                      still happen
  *
@@ -30,7 +33,7 @@
  * thread, the threads of one block, or all. Who has none to share needs one of
  * its own: gda_dev_lane, gda_dev_lane_of_block, gda_dev_lane_of_warp.
  * Scope: thread; for warps and blocks see stack/gda_dev_group.h.
- * Memory: rings and heap in host memory.
+ * Memory: rings and heap in host or GPU memory (gda_config.queue_place).
  */
 #ifndef GDA_DEV_H
 #define GDA_DEV_H
@@ -56,6 +59,17 @@ GDA_DEV int gda_dev_npes(const struct gda_dev *dev)
 	return dev->npes;
 }
 
+/*
+ * 0, or GDA_DEV_ESHUTDOWN. For a kernel that looks at the heap by itself
+ * before it makes any call.
+ */
+GDA_DEV int gda_dev_check(const struct gda_dev *dev)
+{
+	int rc = gda_dev_verdict(dev->qps);
+
+	return rc == GDA_DEV_ESHUTDOWN ? rc : 0;
+}
+
 /* ---------------------------------------------------------- completion --- */
 
 /*
@@ -71,8 +85,9 @@ GDA_DEV int gda_dev_quiet_qp(const struct gda_dev *dev, int pe, int lane)
 	if (pe < 0 || pe >= dev->npes || lane < 0 || lane >= dev->lanes)
 		return GDA_DEV_EINVAL;
 	qp = gda_dev_qp_of(dev, pe, lane);
-	if (gda_order_load_counter(&qp->error))
-		return GDA_DEV_EIO;
+	rc = gda_dev_verdict(qp);
+	if (rc)
+		return rc;
 	end = gda_dev_load(qp, &qp->ready);
 	rc = gda_dev_ring(dev, qp, end);
 	return rc ? rc : gda_dev_wait_done(dev, qp, end);
@@ -505,7 +520,7 @@ GDA_DEV bool gda_dev_compare(int order, enum gda_dev_cmp cmp)
  * gda_dev_test_u64(addr, cmp, value): does *addr, which peers change, compare
  * so? What they wrote before is visible if it does.
  * gda_dev_wait_until_u64(dev, addr, cmp, value): wait until it does. Returns
- * 0 or GDA_DEV_ETIMEDOUT. addr is this PE's own. Types: u32 u64 i32 i64.
+ * 0, GDA_DEV_ETIMEDOUT or GDA_DEV_ESHUTDOWN. addr is this PE's own. Types: u32 u64 i32 i64.
  */
 #define GDA_DEV_WAIT(suffix, type, bits)                                       \
 	GDA_DEV bool gda_dev_test_##suffix(const type *addr,                   \
@@ -520,14 +535,11 @@ GDA_DEV bool gda_dev_compare(int order, enum gda_dev_cmp cmp)
 		enum gda_dev_cmp cmp, type value)                              \
 	{                                                                      \
 		struct gda_dev_wait wait = {0, 0};                             \
-		int rc;                                                        \
+		int rc = gda_dev_check(dev);                                   \
                                                                                \
-		while (!gda_dev_test_##suffix(addr, cmp, value)) {             \
+		while (!rc && !gda_dev_test_##suffix(addr, cmp, value))        \
 			rc = gda_dev_wait_round(dev, &wait);                   \
-			if (rc)                                                \
-				return rc;                                     \
-		}                                                              \
-		return 0;                                                      \
+		return rc;                                                     \
 	}
 
 GDA_DEV_WAIT(u32, uint32_t, 32)
@@ -542,16 +554,15 @@ GDA_DEV int gda_dev_signal_wait_until(const struct gda_dev *dev,
 				      uint64_t *seen)
 {
 	struct gda_dev_wait wait = {0, 0};
-	int rc;
+	int rc = gda_dev_check(dev);
 
-	for (;;) {
+	while (!rc) {
 		*seen = gda_order_load_signal_64(addr);
 		if (gda_dev_compare((*seen > value) - (*seen < value), cmp))
 			return 0;
 		rc = gda_dev_wait_round(dev, &wait);
-		if (rc)
-			return rc;
 	}
+	return rc;
 }
 
 /* ------------------------------------------------------------- barrier --- */
@@ -566,10 +577,13 @@ GDA_DEV int gda_dev_barrier(const struct gda_dev *dev)
 {
 	struct gda_dev_barrier *barrier = dev->barrier;
 	struct gda_dev_copy copy = {0, 0, sizeof(uint64_t), 0, 0};
-	uint64_t epoch = ++barrier->epoch;
 	int distance, round = 0;
 	int rc = gda_dev_quiet(dev);
+	uint64_t epoch;
 
+	if (rc == GDA_DEV_ESHUTDOWN)
+		return rc;
+	epoch = ++barrier->epoch;
 	for (distance = 1; !rc && distance < dev->npes; distance *= 2) {
 		copy.sym = &barrier->arrived[round];
 		copy.pe = (dev->pe + distance) % dev->npes;

@@ -17,7 +17,8 @@ pack() {
 	local build=$1 cuda=$2 dir=$3 program
 	mkdir -p "$dir/lib" "$dir/bin"
 	cp "$0" "$dir/measure.sh"
-	cp "$build"/bin/gpu_test_* "$build/bin/belfry" "$dir/bin/"
+	cp "$build"/bin/gpu_test_* "$build/bin/belfry" "$cuda"/bin/gpu_test_* \
+		"$dir/bin/"
 	for program in $kernels; do
 		cp "$cuda/bin/$program" "$dir/bin/"
 	done

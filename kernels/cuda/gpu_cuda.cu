@@ -19,7 +19,6 @@
 #include "kernels/gpu_host.h"
 
 struct gpu {
-	int device;
 	cudaStream_t streams[GPU_STREAMS]; /* NULL: not used yet */
 	cudaStream_t copies;
 	char name[256];
@@ -33,22 +32,49 @@ static int gpu_failed(struct gpu *gpu, const char *what, cudaError_t code)
 	return code == cudaErrorMemoryAllocation ? -ENOMEM : -EIO;
 }
 
+/* Why the last gpu_open of a thread failed. */
+static __thread char gpu_open_error[256];
+
+static int gpu_no_device(int device, cudaError_t code)
+{
+	int driver = 0, runtime = 0;
+
+	cudaDriverGetVersion(&driver);
+	cudaRuntimeGetVersion(&runtime);
+	if (!driver)
+		snprintf(gpu_open_error, sizeof(gpu_open_error),
+			 "GPU %d: this machine has no CUDA driver", device);
+	else
+		snprintf(gpu_open_error, sizeof(gpu_open_error),
+			 "GPU %d: %s (the driver is for CUDA %d.%d, the "
+			 "program needs %d.%d)",
+			 device, cudaGetErrorString(code), driver / 1000,
+			 driver % 1000 / 10, runtime / 1000,
+			 runtime % 1000 / 10);
+	return -ENODEV;
+}
+
 int gpu_open(const struct gpu_config *config, struct gpu **out)
 {
 	struct gpu *gpu = (struct gpu *)calloc(1, sizeof(*gpu));
+	int device = config ? config->device : 0;
 	cudaDeviceProp properties;
-	int count = 0;
+	cudaError_t code;
 
 	if (!gpu)
 		return -ENOMEM;
-	gpu->device = config ? config->device : 0;
-	if (cudaGetDeviceCount(&count) != cudaSuccess || gpu->device >= count ||
-	    cudaSetDevice(gpu->device) != cudaSuccess ||
-	    cudaGetDeviceProperties(&properties, gpu->device) != cudaSuccess ||
-	    cudaStreamCreateWithFlags(&gpu->copies, cudaStreamNonBlocking) !=
-		    cudaSuccess) {
+	/* A kernel that is loaded when it is launched waits for those that
+	 * run, which may wait for it. */
+	setenv("CUDA_MODULE_LOADING", "EAGER", 0);
+	code = cudaSetDevice(device);
+	if (code == cudaSuccess)
+		code = cudaGetDeviceProperties(&properties, device);
+	if (code == cudaSuccess)
+		code = cudaStreamCreateWithFlags(&gpu->copies,
+						 cudaStreamNonBlocking);
+	if (code != cudaSuccess) {
 		free(gpu);
-		return -ENODEV;
+		return gpu_no_device(device, code);
 	}
 	snprintf(gpu->name, sizeof(gpu->name), "%s", properties.name);
 	*out = gpu;
@@ -192,6 +218,12 @@ int gpu_launch(struct gpu *gpu, const struct gpu_kernel *kernel,
 			 kernel->name, shape->stream, GPU_STREAMS);
 		return -EINVAL;
 	}
+	if (shape->threads < 1 || shape->threads > 1024) {
+		snprintf(gpu->error, sizeof(gpu->error),
+			 "kernel %s: %u threads, expected 1 to 1024",
+			 kernel->name, shape->threads);
+		return -EINVAL;
+	}
 	if (!gpu->streams[shape->stream])
 		code = cudaStreamCreateWithFlags(&gpu->streams[shape->stream],
 						 cudaStreamNonBlocking);
@@ -233,5 +265,5 @@ int gpu_run(struct gpu *gpu)
 
 const char *gpu_error(const struct gpu *gpu)
 {
-	return gpu->error;
+	return gpu ? gpu->error : gpu_open_error;
 }

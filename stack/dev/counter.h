@@ -38,6 +38,16 @@ GDA_DEV bool gda_dev_cas(const struct gda_dev_qp *qp, uint64_t *counter,
 						     desired);
 }
 
+/* 0 while operations can be posted and completed, else what they return. */
+GDA_DEV int gda_dev_verdict(const struct gda_dev_qp *qp)
+{
+	uint64_t state = gda_order_load_counter(&qp->error);
+
+	if (state == GDA_DEV_SOUND)
+		return 0;
+	return state == GDA_DEV_CLOSED ? GDA_DEV_ESHUTDOWN : GDA_DEV_EIO;
+}
+
 /* Raise a counter to at least value, whoever else raises it. */
 GDA_DEV void gda_dev_raise(const struct gda_dev_qp *qp, uint64_t *counter,
 			   uint64_t value)

@@ -32,10 +32,18 @@ enum {
 
 /* What operations return; 0 is success. Equal to -errno on Linux. */
 enum gda_dev_error {
-	GDA_DEV_EIO = -5,     /* error CQE: see the QP's error record */
-	GDA_DEV_EFAULT = -14, /* address outside heap and buffers */
-	GDA_DEV_EINVAL = -22, /* PE, alignment, or an argument */
+	GDA_DEV_EIO = -5,	  /* error CQE: see the QP's error record */
+	GDA_DEV_EFAULT = -14,	  /* address outside heap and buffers */
+	GDA_DEV_EINVAL = -22,	  /* PE, alignment, or an argument */
+	GDA_DEV_ESHUTDOWN = -108, /* the handle's PE is finalized */
 	GDA_DEV_ETIMEDOUT = -110,
+};
+
+enum gda_dev_state {
+	GDA_DEV_SOUND = 0,
+	GDA_DEV_BROKEN, /* failure is valid */
+	/* gda_finalize was called. Kernels on a GPU may still look here. */
+	GDA_DEV_CLOSED,
 };
 
 /* Where one fetching operation gets its result, 16 bytes in the heap. */
@@ -79,7 +87,7 @@ struct gda_dev_qp {
 	/* Moved by threads that poll. */
 	uint64_t completed;	/* all blocks before it are done */
 	uint64_t cq_consumer;	/* ring CQ: next CQE to look at */
-	uint64_t error;		/* 0, or 1: failure is valid */
+	uint64_t error;		/* enum gda_dev_state */
 	uint32_t failure_taken; /* by the thread that writes failure */
 	int32_t failure_code;
 	uint64_t failure_index; /* block, free-running if known */

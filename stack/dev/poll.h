@@ -75,7 +75,7 @@ GDA_DEV_SLOW int gda_dev_fail(struct gda_dev_qp *qp, const uint8_t *at,
 	if (info->syndrome != HW_SYND_WR_FLUSH &&
 	    index < gda_dev_load(qp, &qp->posted))
 		gda_dev_set_completed(qp, index);
-	gda_order_store_counter(&qp->error, 1);
+	gda_order_store_counter(&qp->error, GDA_DEV_BROKEN);
 	return GDA_DEV_EIO;
 }
 
@@ -143,7 +143,7 @@ GDA_DEV int gda_dev_poll(struct gda_dev_qp *qp)
 
 /*
  * Wait until all blocks before index, which have been rung, are done. Returns
- * 0, GDA_DEV_EIO or GDA_DEV_ETIMEDOUT.
+ * 0, GDA_DEV_EIO, GDA_DEV_ESHUTDOWN or GDA_DEV_ETIMEDOUT.
  */
 GDA_DEV_SLOW int gda_dev_wait_done(const struct gda_dev *dev,
 				   struct gda_dev_qp *qp, uint64_t index)
@@ -152,8 +152,9 @@ GDA_DEV_SLOW int gda_dev_wait_done(const struct gda_dev *dev,
 	int rc;
 
 	while (gda_dev_load(qp, &qp->completed) < index) {
-		if (gda_order_load_counter(&qp->error))
-			return GDA_DEV_EIO;
+		rc = gda_dev_verdict(qp);
+		if (rc)
+			return rc;
 		rc = gda_dev_poll(qp);
 		if (rc)
 			continue;

@@ -98,13 +98,15 @@ GDA_DEV_SLOW int gda_dev_take_slot(const struct gda_dev *dev,
 	int rc;
 
 	for (;;) {
+		/* First: slots lie in the heap, which a closed one has not. */
+		rc = gda_dev_verdict(qp);
+		if (rc)
+			return rc;
 		for (i = 0; i < qp->slot_count; i++) {
 			*slot = qp->slots + i;
 			if (gda_order_try_take(&(*slot)->taken))
 				return 0;
 		}
-		if (gda_order_load_counter(&qp->error))
-			return GDA_DEV_EIO;
 		rc = gda_dev_wait_round(dev, &wait);
 		if (rc)
 			return rc;

@@ -50,8 +50,9 @@ GDA_DEV_SLOW int64_t gda_dev_reserve_slow(const struct gda_dev *dev,
 	int rc;
 
 	for (;;) {
-		if (gda_order_load_counter(&qp->error))
-			return GDA_DEV_EIO;
+		rc = gda_dev_verdict(qp);
+		if (rc)
+			return rc;
 		/* A counter of blocks never reaches 2^63. */
 		if (gda_dev_try_reserve(qp, count, &base))
 			return (int64_t)base;
@@ -72,16 +73,15 @@ GDA_DEV_SLOW int64_t gda_dev_reserve_slow(const struct gda_dev *dev,
 
 /*
  * Take count <= depth blocks, waiting for completions if the queue is full.
- * Returns 0 and *base, GDA_DEV_EIO if the queue pair is broken, or
- * GDA_DEV_ETIMEDOUT.
+ * Returns 0 and *base, GDA_DEV_ETIMEDOUT, or the queue pair's verdict.
  */
 GDA_DEV int gda_dev_reserve(const struct gda_dev *dev, struct gda_dev_qp *qp,
 			    uint32_t count, uint64_t *base)
 {
-	int64_t answer;
+	int64_t answer = gda_dev_verdict(qp);
 
-	if (gda_order_load_counter(&qp->error))
-		return GDA_DEV_EIO;
+	if (answer)
+		return (int)answer;
 	if (gda_dev_try_reserve(qp, count, base))
 		return 0;
 	answer = gda_dev_reserve_slow(dev, qp, count);

@@ -156,6 +156,41 @@ int gda_export(struct gda *gda, const struct gda_hello *hellos,
 	return gda_tables_push(gda, gda->tables, gda->tables_len);
 }
 
+/*
+ * Tables that kernels on a GPU may still look into, whoever launches them: all
+ * they find is that the context is closed. The list keeps them known (to leak
+ * checkers); who allocated them may be gone when the next one is closed.
+ */
+struct closed {
+	struct closed *next;
+	const void *gpu_tables;
+};
+
+static struct closed *closed_tables;
+static pthread_mutex_t closed_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void gda_handle_close(struct gda *gda)
+{
+	const struct gda_gpu_memory *gpu = gda->config.gpu;
+	struct closed *node = gpu ? malloc(sizeof(*node)) : NULL;
+	uint32_t i;
+
+	if (!node)
+		return;
+	for (i = 0; i < gda->qp_count; i++) {
+		gda->dev_qps[i].error = GDA_DEV_CLOSED;
+		gda->dev_qps[i].failure_code = GDA_DEV_ESHUTDOWN;
+	}
+	/* If it fails, the GPU is lost to kernels, too. */
+	gpu->copy(gpu->arg, gda->gpu_tables, gda->tables, gda->tables_len);
+	node->gpu_tables = gda->gpu_tables;
+	gda->gpu_tables = NULL;
+	pthread_mutex_lock(&closed_lock);
+	node->next = closed_tables;
+	closed_tables = node;
+	pthread_mutex_unlock(&closed_lock);
+}
+
 void gda_unexport(struct gda *gda)
 {
 	const struct gda_gpu_memory *gpu = gda->config.gpu;

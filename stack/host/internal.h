@@ -147,6 +147,8 @@ int gda_qp_create(struct gda *gda, struct gda_qp *qp, uint32_t uar_page);
 int gda_connect(struct gda *gda);
 int gda_export(struct gda *gda, const struct gda_hello *hellos,
 	       size_t hello_bytes);
+/* Kernels that get the handle from now on are told that it is closed. */
+void gda_handle_close(struct gda *gda);
 void gda_unexport(struct gda *gda);
 /* Let kernels see what changed in the tables. 0, or the error of the copy. */
 int gda_tables_push(struct gda *gda, const void *place, size_t bytes);

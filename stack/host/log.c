@@ -73,6 +73,8 @@ const char *gda_strerror(int code)
 		return "an argument is out of range";
 	case -ETIMEDOUT:
 		return "timed out";
+	case -ESHUTDOWN:
+		return "the handle's PE is finalized";
 	case -ENOMEM:
 		return "out of memory";
 	case -ENOSPC:

@@ -183,6 +183,7 @@ int gda_finalize(struct gda *gda)
 		return 0;
 	rc = gda_barrier(gda);
 	gda->bootstrap->ops->close(gda->bootstrap);
+	gda_handle_close(gda);
 	gda_unexport(gda);
 	gda_queues_close(gda);
 	gda_heap_close(gda);

@@ -1,241 +1,288 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Kernels and what goes wrong: every thread of a group gets the same error,
- * the kernel ends, and the host can say what it was.
+ * the kernel ends, the host can say what it was, and the next one works. On
+ * the SIMT runner; with nvcc also as gpu_test_kernel_errors_cuda, on a GPU.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "kernels/gpu.h"
-#include "support/t_gpu.h"
+#include "bench/pes.h"
+#include "hw/cqe.h"
+#include "kernel_errors.h"
 
-enum { NPES = 2, THREADS = 64 };
+enum { NPES = 2, THREADS = 64, BLOCKS_MAX = 32 };
 
-enum wrong {
-	WRONG_PE,	   /* of one lane */
-	WRONG_ADDRESS,	   /* of one lane */
-	WRONG_LENGTH,	   /* too long for one WQE */
-	WRONG_BLOCK,	   /* threads of a block go to two PEs */
-	WRONG_SIGNALS,	   /* lanes use different signal operations */
-	WRONG_SIGNAL_PE,   /* not that of the data */
-	WRONG_VALUE,	   /* 9 bytes */
-	WRONG_ALIGNMENT,   /* of one lane's atomic */
-	WRONG_LED,	   /* PE of put_warp */
-	WRONG_FAR_ADDRESS, /* of put_block */
-	WRONGS,
+/* What one PE's kernels and the host share, at one address. */
+struct shared {
+	int32_t codes[BLOCKS_MAX * THREADS];
+	struct gda_qp_error error;
+	struct gda_dev_peer peers[NPES];
 };
 
-struct args {
-	struct gda_dev dev;
-	uint64_t *memory; /* 64 words of heap */
-	int32_t *codes;	  /* [THREADS] */
-	struct gda_qp_error *error;
-	int32_t wrong;
+struct fixture {
+	struct pes pes;
+	struct shared *shared[NPES];
+	struct errors_args args[NPES];
 };
 
-static int call_wrong(const struct args *args)
-{
-	const struct gda_dev *dev = &args->dev;
-	struct gda_dev_group warp = gda_dev_group_warp();
-	struct gda_dev_group block = gda_dev_group_block();
-	uint64_t *at = args->memory + gpu_lane();
-	uint32_t is_bad = gpu_lane() == 7;
-	struct gda_dev_copy copy = {at, at, 8, 1, 0};
-	struct gda_dev_signal signal = {args->memory, 1, 1, GDA_DEV_SIGNAL_ADD};
-	struct gda_dev_atomic_call atomic = {at, 1, 0, GDA_DEV_ADD, 8, 1};
+static const struct gpu_shape one_block = {1, THREADS, 0, 0};
 
-	switch (args->wrong) {
-	case WRONG_PE:
-		copy.pe = is_bad ? NPES : 1;
-		return gda_dev_put_each(dev, &warp, &copy);
-	case WRONG_ADDRESS:
-		copy.sym = is_bad ? args->codes : (void *)at;
-		return gda_dev_get_each(dev, &warp, &copy);
-	case WRONG_LENGTH:
-		copy.len = is_bad ? GDA_DEV_CHUNK_BYTES + 1 : 8;
-		return gda_dev_put_each(dev, &block, &copy);
-	case WRONG_BLOCK:
-		copy.pe = is_bad ? 0 : 1;
-		return gda_dev_put_each(dev, &block, &copy);
-	case WRONG_SIGNALS:
-		signal.op = is_bad ? GDA_DEV_SIGNAL_SET : GDA_DEV_SIGNAL_ADD;
-		return gda_dev_put_signal_each(dev, &warp, &copy, &signal);
-	case WRONG_SIGNAL_PE:
-		signal.pe = is_bad ? 0 : 1;
-		return gda_dev_put_signal_each(dev, &warp, &copy, &signal);
-	case WRONG_VALUE:
-		copy.len = is_bad ? 9 : 8;
-		return gda_dev_put_value_each(dev, &warp, &copy, 1);
-	case WRONG_ALIGNMENT:
-		atomic.dest = (uint8_t *)at + (is_bad ? 4 : 0);
-		return gda_dev_atomic_each(dev, &warp, &atomic, false);
-	case WRONG_LED:
-		return gda_dev_put_nbi_warp(dev, at, at, 8, -1);
-	default:
-		return gda_dev_put_block(dev, args->memory, args->codes, 8, 1);
-	}
+static void load(struct gda_config *config)
+{
+	if (gda_config_load(config))
+		fail_msg("%s", gda_last_error());
+	if (!getenv("GDA_BACKEND"))
+		config->backend = "emu";
+	config->shared = GDA_SHARED_GPU;
+	config->timeout_ms = 20000;
+	config->op_timeout_ms = 20000;
 }
 
-GPU_KERNEL(wrong_call, struct args)
+static void start(struct fixture *f, const struct gda_config *config,
+		  uint64_t seed)
 {
-	args->codes[gpu_thread()] = call_wrong(args);
-}
-
-static void start(struct t_gpu *t, const struct gda_config *config,
-		  struct args *args)
-{
-	static int32_t codes[NPES][THREADS];
-	static struct gda_qp_error errors[NPES];
 	int pe;
 
-	memset(codes, 0x55, sizeof(codes));
-	memset(errors, 0, sizeof(errors));
-	assert_int_equal(t_gpu_start(t, config, NPES, 512), 0);
+	memset(f, 0, sizeof(*f));
+	assert_int_equal(pes_open(&f->pes, NPES, config,
+				  ERRORS_WORDS * sizeof(uint64_t), seed),
+			 0);
 	for (pe = 0; pe < NPES; pe++) {
-		args[pe].dev = *t->pes[pe].dev;
-		args[pe].memory = t->pes[pe].arg;
-		args[pe].codes = codes[pe];
-		args[pe].error = &errors[pe];
+		f->shared[pe] = gpu_alloc(f->pes.gpu, sizeof(*f->shared[pe]));
+		assert_non_null(f->shared[pe]);
+		memset(f->shared[pe]->codes, 0x55,
+		       sizeof(f->shared[pe]->codes));
+		f->args[pe].dev = *gda_device(f->pes.gda[pe]);
+		f->args[pe].memory = f->pes.arena[pe];
+		f->args[pe].codes = f->shared[pe]->codes;
+		f->args[pe].error = &f->shared[pe]->error;
 	}
 }
 
-static void expect(const struct args *args, int code)
+static void run(struct fixture *f, const struct gpu_kernel *kernel,
+		const struct gpu_shape *shape)
 {
-	int i;
+	assert_int_equal(pes_run(&f->pes, kernel, shape, f->args), 0);
+}
 
-	for (i = 0; i < THREADS; i++)
-		assert_int_equal(args->codes[i], code);
+static void expect(const struct fixture *f, int pe, uint32_t threads, int code)
+{
+	uint32_t i;
+
+	for (i = 0; i < threads; i++)
+		if (f->shared[pe]->codes[i] != code)
+			fail_msg("PE %d thread %u got %d, expected %d", pe, i,
+				 f->shared[pe]->codes[i], code);
+}
+
+/* The process goes on: queue pairs that nothing happened to still work. */
+static void stop_after_one_that_works(struct fixture *f)
+{
+	int pe;
+
+	for (pe = 0; pe < NPES; pe++) {
+		f->args[pe].posts = 1;
+		f->args[pe].dev = *gda_device(f->pes.gda[pe]);
+	}
+	f->args[0].posts = 0;
+	run(f, &post_until_broken, &one_block);
+	expect(f, 1, THREADS, 0);
+	for (pe = 0; pe < NPES; pe++)
+		gpu_free(f->pes.gpu, f->shared[pe]);
+	pes_close(&f->pes);
 }
 
 static void test_one_wrong_argument_is_an_error_for_the_group(void **state)
 {
-	struct gpu_shape shape = {1, THREADS, 0, 0};
-	struct args args[NPES];
 	struct gda_config config;
-	struct t_gpu t = {.seed = 4};
-	int wrong, i;
+	struct gda_dev_qp qp;
+	struct fixture f;
+	int wrong;
 
 	(void)state;
-	t_config(&config);
-	config.shared = GDA_SHARED_GPU;
-	start(&t, &config, args);
+	load(&config);
+	start(&f, &config, 4);
 	for (wrong = 0; wrong < WRONGS; wrong++) {
-		args[0].wrong = args[1].wrong = wrong;
-		assert_int_equal(t_gpu_run(&t, &wrong_call, &shape, args), 0);
-		for (i = 0; i < THREADS; i++)
-			if (args[0].codes[i] !=
-			    (wrong == WRONG_ADDRESS || wrong == WRONG_LENGTH ||
-					     wrong == WRONG_FAR_ADDRESS
-				     ? GDA_DEV_EFAULT
-				     : GDA_DEV_EINVAL))
-				fail_msg("wrong %d: thread %d got %d", wrong, i,
-					 args[0].codes[i]);
+		f.args[0].kind = f.args[1].kind = wrong;
+		run(&f, &wrong_call, &one_block);
+		expect(&f, 0, THREADS,
+		       wrong == WRONG_ADDRESS || wrong == WRONG_LENGTH ||
+				       wrong == WRONG_FAR_ADDRESS
+			       ? GDA_DEV_EFAULT
+			       : GDA_DEV_EINVAL);
 		/* Nothing was posted. */
-		assert_int_equal(args[0].dev.qps[1].reserved, 0);
+		assert_int_equal(gpu_copy(f.pes.gpu, &qp, f.args[0].dev.qps + 1,
+					  sizeof(qp)),
+				 0);
+		assert_int_equal(qp.reserved, config.emu.start_counter);
 	}
-	assert_int_equal(t_gpu_stop(&t), 0);
+	stop_after_one_that_works(&f);
 }
 
 /* ------------------------------------------------------------ broken queue */
 
-GPU_KERNEL(post_until_broken, struct args)
+/* PE 0 has a wrong key for PE 1. */
+static void spoil_key(struct fixture *f)
 {
-	struct gda_dev_group block = gda_dev_group_block();
-	uint64_t *at = args->memory + gpu_thread() % 64;
-	struct gda_dev_copy copy = {at, at, 8, 1, 0};
-	int round, rc = 0;
+	struct gda_dev_peer *peers = f->shared[0]->peers;
 
-	for (round = 0; !rc && round < 100; round++)
-		rc = gda_dev_put_each(&args->dev, &block, &copy);
-	if (!rc)
-		rc = gda_dev_quiet_block(&args->dev);
-	args->codes[gpu_thread()] = rc;
-	if (gpu_thread() == 0)
-		gda_dev_qp_error(&args->dev, 1, 0, args->error);
+	assert_int_equal(gpu_copy(f->pes.gpu, peers, f->args[0].dev.peers,
+				  sizeof(f->shared[0]->peers)),
+			 0);
+	peers[1].rkey ^= 0xabcd00;
+	f->args[0].dev.peers = peers;
 }
 
 static void test_a_broken_queue_ends_the_kernel_and_is_named(void **state)
 {
-	struct gpu_shape shape = {1, THREADS, 0, 0};
-	struct gda_dev_peer peers[NPES];
-	struct args args[NPES];
+	struct gpu_shape shape = one_block;
+	struct gda_qp_error error;
 	struct gda_config config;
-	struct t_gpu t = {.seed = 0};
+	struct fixture f;
 	char text[200];
 	int i;
 
 	(void)state;
 	for (i = 0; i < 6; i++) {
-		t_config(&config);
-		t.seed = (uint64_t)i;
-		config.qp_depth = i & 1 ? 16 : 256;
+		load(&config);
+		config.qp_depth = i & 1 ? 64 : 256;
 		config.cq_mode = i & 2 ? GDA_CQ_RING : GDA_CQ_COLLAPSED;
-		start(&t, &config, args);
-		memcpy(peers, args[0].dev.peers, sizeof(peers));
-		peers[1].rkey ^= 0xabcd00;
-		args[0].dev.peers = peers;
-		assert_int_equal(
-			t_gpu_run(&t, &post_until_broken, &shape, args), 0);
-		expect(&args[0], GDA_DEV_EIO);
-		expect(&args[1], 0);
-		assert_int_equal(args[0].error->code, GDA_DEV_EIO);
-		assert_int_equal(args[1].error->code, 0);
-		assert_true(args[0].error->syndrome == HW_SYND_REMOTE_ACCESS ||
-			    args[0].error->syndrome == HW_SYND_WR_FLUSH);
-		gda_error_string(args[0].error, text, sizeof(text));
+		start(&f, &config, (uint64_t)i);
+		/* Of one block, or thousands of threads, most of which wait. */
+		shape.blocks = !gpu_is_runner(f.pes.gpu) ? BLOCKS_MAX
+			       : i & 4			 ? 4
+							 : 1;
+		f.args[0].posts = f.args[1].posts = 20;
+		spoil_key(&f);
+		run(&f, &post_until_broken, &shape);
+		expect(&f, 0, shape.blocks * THREADS, GDA_DEV_EIO);
+		expect(&f, 1, shape.blocks * THREADS, 0);
+		assert_int_equal(gda_qp_error(f.pes.gda[0], 1, 0, &error), 0);
+		assert_int_equal(error.code, GDA_DEV_EIO);
+		assert_true(error.syndrome == HW_SYND_REMOTE_ACCESS ||
+			    error.syndrome == HW_SYND_WR_FLUSH);
+		gda_error_string(&error, text, sizeof(text));
 		assert_non_null(strstr(text, "PE 1 lane 0"));
-		assert_int_equal(t_gpu_stop(&t), 0);
+		/* What the kernel itself saw is the same. */
+		assert_memory_equal(&error, &f.shared[0]->error, sizeof(error));
+		stop_after_one_that_works(&f);
 	}
 }
 
 /* ------------------------------------------------------------------ timeout */
 
-GPU_KERNEL(wait_in_vain, struct args)
-{
-	args->codes[gpu_thread()] = gda_dev_wait_until_u64_block(
-		&args->dev, args->memory, GDA_DEV_EQ, 1);
-}
-
 static void test_a_wait_for_a_silent_peer_ends(void **state)
 {
-	struct gpu_shape shape = {1, THREADS, 0, 0};
-	struct args args[NPES];
 	struct gda_config config;
-	struct t_gpu t = {.seed = 1};
+	struct fixture f;
 
 	(void)state;
-	t_config(&config);
-	config.op_timeout_ms = 20; /* of virtual time */
-	start(&t, &config, args);
-	assert_int_equal(t_gpu_run(&t, &wait_in_vain, &shape, args), 0);
-	expect(&args[0], GDA_DEV_ETIMEDOUT);
-	expect(&args[1], GDA_DEV_ETIMEDOUT);
-	assert_int_equal(t_gpu_stop(&t), 0);
+	load(&config);
+	config.op_timeout_ms = 20; /* of virtual time, on the runner */
+	start(&f, &config, 1);
+	run(&f, &wait_in_vain, &one_block);
+	expect(&f, 0, THREADS, GDA_DEV_ETIMEDOUT);
+	expect(&f, 1, THREADS, GDA_DEV_ETIMEDOUT);
+	stop_after_one_that_works(&f);
 }
 
-static void test_a_launch_on_no_stream_is_refused(void **state)
+/* ------------------------------------------------------- finalized contexts */
+
+static void test_a_handle_of_a_finalized_pe_is_refused(void **state)
+{
+	struct gda_config config;
+	struct fixture f;
+	int kind, pe;
+
+	(void)state;
+	load(&config);
+	start(&f, &config, 2);
+	pes_finalize(&f.pes);
+	for (kind = 0; kind < LATES; kind++) {
+		f.args[0].kind = kind;
+		memset(f.shared[0]->codes, 0x55, sizeof(f.shared[0]->codes));
+		assert_int_equal(gpu_launch(f.pes.gpu, &call_too_late,
+					    &one_block, &f.args[0]),
+				 0);
+		assert_int_equal(gpu_wait(f.pes.gpu, GPU_STREAMS), 0);
+		expect(&f, 0, THREADS, GDA_DEV_ESHUTDOWN);
+	}
+	for (pe = 0; pe < NPES; pe++)
+		gpu_free(f.pes.gpu, f.shared[pe]);
+	pes_close(&f.pes);
+	start(&f, &config, 3);
+	stop_after_one_that_works(&f);
+}
+
+/* ----------------------------------------------------------------- the host */
+
+static void test_more_memory_than_the_gpu_has_is_refused(void **state)
+{
+	struct gda_config config;
+	struct fixture f;
+
+	(void)state;
+	load(&config);
+	start(&f, &config, 5);
+	if (gpu_is_runner(f.pes.gpu)) {
+		stop_after_one_that_works(&f);
+		return;
+	}
+	assert_null(gpu_alloc_device(f.pes.gpu, 1ull << 45));
+	assert_int_equal(errno, ENOMEM);
+	assert_non_null(strstr(gpu_error(f.pes.gpu), "device memory"));
+	stop_after_one_that_works(&f);
+
+	config.heap_place = GDA_PLACE_GPU;
+	assert_int_equal(pes_open(&f.pes, NPES, &config, 1ull << 45, 0), 1);
+	load(&config);
+	start(&f, &config, 5);
+	stop_after_one_that_works(&f);
+}
+
+static void test_a_launch_that_cannot_be_is_refused(void **state)
 {
 	struct gpu_shape shape = {1, THREADS, 0, GPU_STREAMS};
+	struct errors_args args;
 	struct gpu *gpu;
-	struct args args;
 
 	(void)state;
 	memset(&args, 0, sizeof(args));
 	assert_int_equal(gpu_open(NULL, &gpu), 0);
-	assert_string_equal(gpu_name(gpu), "the SIMT runner, seed 0");
-	assert_int_equal(gpu_launch(gpu, &wait_in_vain, &shape, &args), -22);
+	if (gpu_is_runner(gpu))
+		assert_string_equal(gpu_name(gpu), "the SIMT runner, seed 0");
+	assert_int_equal(gpu_launch(gpu, &wait_in_vain, &shape, &args),
+			 -EINVAL);
 	assert_non_null(strstr(gpu_error(gpu), "stream 64"));
 	shape.stream = 0;
 	shape.threads = 2000;
-	assert_int_equal(gpu_launch(gpu, &wait_in_vain, &shape, &args), -22);
+	assert_int_equal(gpu_launch(gpu, &wait_in_vain, &shape, &args),
+			 -EINVAL);
 	assert_non_null(strstr(gpu_error(gpu), "2000"));
 	assert_int_equal(gpu_wait(gpu, GPU_STREAMS), 0);
 	gpu_close(gpu);
 	gpu_close(NULL);
+}
+
+static void test_a_gpu_that_is_not_there_is_named(void **state)
+{
+	struct gpu_config config = {.device = 4711};
+	struct gpu *gpu;
+
+	(void)state;
+	if (!gpu_open(&config, &gpu)) {
+		assert_true(gpu_is_runner(gpu)); /* it has no numbers */
+		gpu_close(gpu);
+		return;
+	}
+	assert_non_null(strstr(gpu_error(NULL), "4711"));
 }
 
 int main(void)
@@ -246,8 +293,17 @@ int main(void)
 		cmocka_unit_test(
 			test_a_broken_queue_ends_the_kernel_and_is_named),
 		cmocka_unit_test(test_a_wait_for_a_silent_peer_ends),
-		cmocka_unit_test(test_a_launch_on_no_stream_is_refused),
+		cmocka_unit_test(test_a_handle_of_a_finalized_pe_is_refused),
+		cmocka_unit_test(test_more_memory_than_the_gpu_has_is_refused),
+		cmocka_unit_test(test_a_launch_that_cannot_be_is_refused),
+		cmocka_unit_test(test_a_gpu_that_is_not_there_is_named),
 	};
+	struct gpu *gpu;
 
+	if (gpu_open(NULL, &gpu)) {
+		printf("skipped: %s\n", gpu_error(NULL));
+		return 77;
+	}
+	gpu_close(gpu);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
