@@ -33,6 +33,8 @@ enum cuda_constant {
 	CUDA_ATTR_MEMORY_TYPE = 2, /* 0 for memory that CUDA does not know */
 	CUDA_ATTR_IS_MANAGED = 8,
 	CUDA_ATTR_DEVICE_ORDINAL = 9,
+	CUDA_ATTR_RANGE_START = 11, /* of the allocation */
+	CUDA_ATTR_RANGE_SIZE = 12,
 	CUDA_MEMORY_DEVICE = 2,	  /* CUmemorytype */
 	CUDA_STREAM_APART = 1,	  /* CU_STREAM_NON_BLOCKING */
 	CUDA_HOST_PORTABLE = 1,	  /* CU_MEMHOSTALLOC_PORTABLE */

@@ -8,6 +8,7 @@
  * buffer and the device: those run on copy engines, also while a kernel that
  * waits for this very NIC has every multiprocessor. A copy from device to
  * device is two of them; CUDA's own would be a kernel, and would wait for ever.
+ * Small ones wait for each other and go together (dma_gpu_move.c).
  *
  * What goes to the device is posted. The stream keeps the order, so a flag
  * that is posted behind its payload arrives behind it; whoever tells somebody
@@ -106,7 +107,7 @@ static uint64_t clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-bool gpu_settle(struct gpu *gpu)
+bool gpu_settle_copies(struct gpu *gpu)
 {
 	uint64_t until_ns = 0;
 	cuda_result result;
@@ -118,34 +119,40 @@ bool gpu_settle(struct gpu *gpu)
 		if (clock_ns() > until_ns)
 			break;
 	}
-	set_unsettled(gpu, false);
 	gpu->bounce_used = 0;
+	if (!gpu->move_count)
+		set_unsettled(gpu, false);
 	return gpu_ok(gpu, result);
+}
+
+bool gpu_settle(struct gpu *gpu)
+{
+	bool ok = gpu_moves_carry_out(gpu);
+
+	return gpu_settle_copies(gpu) && ok;
 }
 
 /* ----------------------------------------------------------------- copies */
 
-/* Room in the pinned buffer that no copy uses; len is at most a chunk. */
-static uint8_t *bounce(struct gpu *gpu, size_t len)
+uint8_t *gpu_bounce(struct gpu *gpu, size_t bytes)
 {
 	uint8_t *room;
 
-	/* Aligned, for the copy engines. */
-	len = (len + 63) & ~(size_t)63;
-	if (len > GPU_BOUNCE - gpu->bounce_used && !gpu_settle(gpu))
+	bytes = gpu_bounce_bytes(bytes);
+	if (bytes > GPU_BOUNCE - gpu->bounce_used && !gpu_settle_copies(gpu))
 		return NULL;
 	room = gpu->bounce + gpu->bounce_used;
-	gpu->bounce_used += len;
+	gpu->bounce_used += bytes;
 	return room;
 }
 
-static bool post(struct gpu *gpu, cuda_ptr dst, const uint8_t *room, size_t len)
+bool gpu_post(struct gpu *gpu, cuda_ptr dst, const uint8_t *room, size_t len)
 {
 	set_unsettled(gpu, true);
 	return gpu_ok(gpu, gpu->api->to_device(dst, room, len, gpu->copies));
 }
 
-static bool fetch(struct gpu *gpu, uint8_t *room, cuda_ptr src, size_t len)
+bool gpu_fetch(struct gpu *gpu, uint8_t *room, cuda_ptr src, size_t len)
 {
 	return gpu_ok(gpu, gpu->api->to_host(room, src, len, gpu->copies));
 }
@@ -154,42 +161,42 @@ static bool fetch(struct gpu *gpu, uint8_t *room, cuda_ptr src, size_t len)
 static int write_chunk(struct gpu *gpu, cuda_ptr dst, const uint8_t *src,
 		       size_t len)
 {
-	uint8_t *room = bounce(gpu, len);
+	uint8_t *room = gpu_bounce(gpu, len);
 
 	if (!room)
 		return -EFAULT;
 	if (dma_copy(room, src, len))
 		return -EIO;
-	return post(gpu, dst, room, len) ? 0 : -EFAULT;
+	return gpu_post(gpu, dst, room, len) ? 0 : -EFAULT;
 }
 
 /* Likewise; the bytes are in dst when this returns. */
 static int read_chunk(struct gpu *gpu, uint8_t *dst, cuda_ptr src, size_t len)
 {
-	uint8_t *room = bounce(gpu, len);
+	uint8_t *room = gpu_bounce(gpu, len);
 
-	if (!room || !fetch(gpu, room, src, len) || !gpu_settle(gpu))
+	if (!room || !gpu_fetch(gpu, room, src, len) || !gpu_settle_copies(gpu))
 		return -EIO;
 	return dma_copy(dst, room, len);
 }
 
 static int move_chunk(struct gpu *gpu, cuda_ptr dst, cuda_ptr src, size_t len)
 {
-	uint8_t *room = bounce(gpu, len);
+	uint8_t *room = gpu_bounce(gpu, len);
 
-	if (!room || !fetch(gpu, room, src, len))
+	if (!room || !gpu_fetch(gpu, room, src, len))
 		return -EIO;
-	return post(gpu, dst, room, len) ? 0 : -EFAULT;
+	return gpu_post(gpu, dst, room, len) ? 0 : -EFAULT;
 }
 
 bool gpu_write(struct gpu *gpu, cuda_ptr dst, const void *src, size_t len)
 {
-	return !write_chunk(gpu, dst, src, len);
+	return gpu_moves_carry_out(gpu) && !write_chunk(gpu, dst, src, len);
 }
 
 bool gpu_read(struct gpu *gpu, void *dst, cuda_ptr src, size_t len)
 {
-	return !read_chunk(gpu, dst, src, len);
+	return gpu_moves_carry_out(gpu) && !read_chunk(gpu, dst, src, len);
 }
 
 static int copy_chunk(struct gpu *gpu, void *dst, const void *src, size_t len)
@@ -201,18 +208,35 @@ static int copy_chunk(struct gpu *gpu, void *dst, const void *src, size_t len)
 	return move_chunk(gpu, plain(dst), plain(src), len);
 }
 
+/* Everything but a small move, behind those that wait. */
+static int copy_now(struct gpu *gpu, void *dst, const void *src, size_t len)
+{
+	size_t done, piece;
+	int ret = 0;
+
+	if (!gpu_moves_carry_out(gpu))
+		return dma_is_device(dst) ? -EFAULT : -EIO;
+	for (done = 0; done < len && !ret; done += piece) {
+		piece = len - done < GPU_CHUNK ? len - done : GPU_CHUNK;
+		ret = copy_chunk(gpu, (uint8_t *)dst + done,
+				 (const uint8_t *)src + done, piece);
+	}
+	return ret;
+}
+
 static int copy(struct gpu *gpu, void *dst, const void *src, size_t len)
 {
+	bool is_move = dma_is_device(dst) && dma_is_device(src);
 	struct gpu_visit visit;
 	int ret = dma_is_device(dst) ? -EFAULT : -EIO;
-	size_t done, piece;
 
 	pthread_mutex_lock(&gpu->lock);
 	if (gpu_enter(gpu, &visit)) {
-		for (done = ret = 0; done < len && !ret; done += piece) {
-			piece = len - done < GPU_CHUNK ? len - done : GPU_CHUNK;
-			ret = copy_chunk(gpu, (uint8_t *)dst + done,
-					 (const uint8_t *)src + done, piece);
+		if (is_move && len <= GPU_MOVE && gpu->module) {
+			set_unsettled(gpu, true);
+			ret = gpu_move(gpu, plain(dst), plain(src), len);
+		} else {
+			ret = copy_now(gpu, dst, src, len);
 		}
 		gpu_leave(gpu, &visit);
 	}
@@ -254,7 +278,7 @@ static int settle_others(const struct gpu *gpu)
 			continue;
 		pthread_mutex_lock(&other->lock);
 		if (unsettled(other) && gpu_enter(other, &visit)) {
-			gpu_settle(other);
+			ok &= gpu_settle(other);
 			gpu_leave(other, &visit);
 		}
 		ok &= !other->failed;
@@ -325,8 +349,8 @@ static bool open_streams(struct gpu *gpu)
 	return api->priorities(&least, &greatest) == CUDA_OK &&
 	       api->stream_create(&gpu->copies, CUDA_STREAM_APART, greatest) ==
 		       CUDA_OK &&
-	       api->stream_create(&gpu->atomics, CUDA_STREAM_APART, greatest) ==
-		       CUDA_OK &&
+	       api->stream_create(&gpu->kernel_stream, CUDA_STREAM_APART,
+				  greatest) == CUDA_OK &&
 	       api->host_alloc((void **)&gpu->bounce, GPU_BOUNCE,
 			       CUDA_HOST_PORTABLE) == CUDA_OK;
 }
@@ -335,11 +359,11 @@ static void close_gpu(struct gpu *gpu)
 {
 	const struct cuda_api *api = gpu->api;
 
-	gpu_atomic_close(gpu);
+	gpu_kernels_close(gpu);
 	if (gpu->bounce)
 		api->host_free(gpu->bounce);
-	if (gpu->atomics)
-		api->stream_destroy(gpu->atomics);
+	if (gpu->kernel_stream)
+		api->stream_destroy(gpu->kernel_stream);
 	if (gpu->copies)
 		api->stream_destroy(gpu->copies);
 	memset(gpu, 0, sizeof(*gpu));
@@ -360,7 +384,7 @@ static int open_gpu(struct gpu *gpu, const struct cuda_api *api,
 	}
 	ok = open_streams(gpu);
 	if (ok)
-		gpu_atomic_open(gpu);
+		gpu_kernels_open(gpu);
 	else
 		close_gpu(gpu);
 	gpu->api = api; /* to leave by */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel of dma_gpu_atomic.c. As text, because the driver compiles it for
- * whatever GPU there is, and no build needs the CUDA compiler. In C:
+ * The NIC's kernels. As text, because the driver compiles it for whatever GPU
+ * there is, and no build needs the CUDA compiler.
+ *
+ * The atomic of dma_gpu_atomic.c, in C:
  *
  *   slot->state = RUNS;
  *   fence;                       seen by the CPU before the next load
@@ -21,17 +23,57 @@
  *   slot->state = DONE;
  *
  * as dma_atomic_result() has it; the states are those of enum gpu_slot_state.
+ *
+ * The moves of dma_gpu_move.c, by one block, one move after the other:
+ *
+ *   if (thread == 0) {
+ *           slot->state = RUNS;
+ *           fence;
+ *           is_cancelled = slot->cancel;    shared by the block
+ *   }
+ *   barrier;
+ *   if (is_cancelled) { if (thread == 0) slot->state = NOTHING_DONE; return; }
+ *   for (move = moves; move < moves + count; move++) {
+ *           for each word of the largest size, 16 to 1 bytes, to which both
+ *           addresses and the length are aligned, threads side by side:
+ *                   store(load(word));
+ *           barrier; fence;                 before all stores of the next
+ *   }
+ *   if (thread == 0) { fence; slot->state = DONE; }
+ *
+ * A word is one access, as dma_copy() promises of those of 1 to 8 bytes.
  */
 #ifndef EMU_DMA_GPU_PTX_H
 #define EMU_DMA_GPU_PTX_H
 
-#define GPU_ATOMIC_KERNEL "belfry_atomic"
+#define GPU_ATOMIC_NAME "belfry_atomic"
+#define GPU_MOVE_NAME	"belfry_move"
 
-static const char gpu_atomic_ptx[] =
+/* Copy words of one size until this thread is past the end. */
+#define GPU_MOVE_WORDS(label, type, reg)                                       \
+	label ":\n"                                                            \
+	      "  setp.ge.u64 %p, %at, %len;\n"                                 \
+	      "  @%p bra NEXT;\n"                                              \
+	      "  add.u64 %a, %src, %at;\n"                                     \
+	      "  add.u64 %b, %dst, %at;\n"                                     \
+	      "  ld.relaxed.sys." type " " reg ", [%a];\n"                     \
+	      "  st.relaxed.sys." type " [%b], " reg ";\n"                     \
+	      "  add.u64 %at, %at, %step;\n"                                   \
+	      "  bra " label ";\n"
+
+/* Go there if the words are no larger than that. */
+#define GPU_MOVE_CHOOSE(label, mask, shift)                                    \
+	"  shl.b64 %at, %thread8, " shift ";\n"                                \
+	"  shl.b64 %step, %threads8, " shift ";\n"                             \
+	"  and.b64 %a, %bits, " mask ";\n"                                     \
+	"  setp.ne.u64 %p, %a, 0;\n"                                           \
+	"  @%p bra " label ";\n"
+
+static const char gpu_kernels_ptx[] =
 	".version 6.4\n"
 	".target sm_70\n"
 	".address_size 64\n"
-	".visible .entry " GPU_ATOMIC_KERNEL "(\n"
+	".visible .entry " GPU_ATOMIC_NAME "(\n"
 	"  .param .u64 slot, .param .u64 addr,\n"
 	"  .param .u32 bytes, .param .u32 swap,\n"
 	"  .param .u64 operand, .param .u64 compare,\n"
@@ -97,6 +139,86 @@ static const char gpu_atomic_ptx[] =
 	"NOTHING:\n"
 	"  st.relaxed.sys.u32 [%slot], 3;\n"
 	"  ret;\n"
-	"}\n";
+	"}\n"
+	".visible .entry " GPU_MOVE_NAME "(\n"
+	"  .param .u64 slot, .param .u64 moves, .param .u32 count)\n"
+	"{\n"
+	"  .shared .u32 is_cancelled;\n"
+	"  .reg .pred %first, %p;\n"
+	"  .reg .b16 %v1, %v2;\n"
+	"  .reg .b32 %thread, %threads, %left, %v4;\n"
+	"  .reg .b64 %slot, %move, %dst, %src, %len, %at, %step;\n"
+	"  .reg .b64 %thread8, %threads8, %a, %b, %bits, %v8, %low, %high;\n"
+	"  ld.param.u64 %slot, [slot];\n"
+	"  ld.param.u64 %move, [moves];\n"
+	"  ld.param.u32 %left, [count];\n"
+	"  mov.u32 %thread, %tid.x;\n"
+	"  mov.u32 %threads, %ntid.x;\n"
+	"  cvt.u64.u32 %thread8, %thread;\n"
+	"  cvt.u64.u32 %threads8, %threads;\n"
+	"  setp.eq.u32 %first, %thread, 0;\n"
+	"  @!%first bra MEET;\n"
+	"  st.relaxed.sys.u32 [%slot], 1;\n"
+	"  fence.sc.sys;\n"
+	"  ld.relaxed.sys.u32 %v4, [%slot+4];\n"
+	"  st.shared.u32 [is_cancelled], %v4;\n"
+	"MEET:\n"
+	"  bar.sync 0;\n"
+	"  ld.shared.u32 %v4, [is_cancelled];\n"
+	"  setp.ne.u32 %p, %v4, 0;\n"
+	"  @%p bra NOTHING;\n"
+	"MOVE:\n"
+	"  setp.eq.u32 %p, %left, 0;\n"
+	"  @%p bra END;\n"
+	"  ld.relaxed.sys.u64 %dst, [%move];\n"
+	"  ld.relaxed.sys.u64 %src, [%move+8];\n"
+	"  ld.relaxed.sys.u64 %len, [%move+16];\n"
+	"  or.b64 %bits, %dst, %src;\n"
+	"  or.b64 %bits, %bits, %len;\n" GPU_MOVE_CHOOSE(
+		"BYTES_1", "1", "0") GPU_MOVE_CHOOSE("BYTES_2", "3", "1")
+		GPU_MOVE_CHOOSE("BYTES_4", "7", "2") GPU_MOVE_CHOOSE(
+			"BYTES_8", "15",
+			"3") "  shl.b64 %at, %thread8, 4;\n"
+			     "  shl.b64 %step, %threads8, 4;\n"
+			     "BYTES_16:\n"
+			     "  setp.ge.u64 %p, %at, %len;\n"
+			     "  @%p bra NEXT;\n"
+			     "  add.u64 %a, %src, %at;\n"
+			     "  add.u64 %b, %dst, %at;\n"
+			     "  ld.relaxed.sys.v2.u64 {%low, %high}, [%a];\n"
+			     "  st.relaxed.sys.v2.u64 [%b], {%low, %high};\n"
+			     "  add.u64 %at, %at, %step;\n"
+			     "  bra BYTES_16;\n" GPU_MOVE_WORDS(
+				     "BYTES_8", "u64",
+				     "%v8") GPU_MOVE_WORDS("BYTES_4", "u32",
+							   "%v4")
+				     GPU_MOVE_WORDS("BYTES_2", "u16", "%v2")
+					     GPU_MOVE_WORDS(
+						     "BYTES_1", "u8",
+						     "%v1") "NEXT:\n"
+							    "  bar.sync 0;\n"
+							    "  "
+							    "fence.acq_rel.gpu;"
+							    "\n"
+							    "  add.u64 %move, "
+							    "%move, 24;\n"
+							    "  sub.u32 %left, "
+							    "%left, 1;\n"
+							    "  bra MOVE;\n"
+							    "END:\n"
+							    "  @!%first bra "
+							    "OUT;\n"
+							    "  fence.sc.sys;\n"
+							    "  "
+							    "st.relaxed.sys."
+							    "u32 [%slot], 2;\n"
+							    "OUT:\n"
+							    "  ret;\n"
+							    "NOTHING:\n"
+							    "  @%first "
+							    "st.relaxed.sys."
+							    "u32 [%slot], 3;\n"
+							    "  ret;\n"
+							    "}\n";
 
 #endif

@@ -164,8 +164,8 @@ static void settle(struct nic *nic)
 		return;
 	nic->told_lost = true;
 	nic_log(nic, NIC_LOG_ERROR,
-		"writes to GPU memory are lost: the GPU or its CUDA context "
-		"has failed (told once)");
+		"writes to GPU memory are lost: it was freed, or the GPU or "
+		"its CUDA context has failed (told once)");
 }
 
 int nic_cmd(struct nic *nic, const void *in, size_t in_len, void *out,

@@ -506,10 +506,41 @@ static void test_cost_of_writes(void **state)
 	}
 }
 
+/* In the order in which they were posted: each overwrites the one before. */
+static void test_moves_keep_their_order(void **state)
+{
+	static const uint32_t lengths[] = {8, 1, 7424, 4096, 3328, 64, 250};
+	uint64_t ptr = t_card_malloc(1 << 20);
+	uint8_t *dma = attach(ptr, 1 << 20), *host = malloc(1 << 20);
+	uint8_t *got = malloc(1 << 20);
+	uint32_t i, to, from, len;
+
+	(void)state;
+	t_fill(host, 1 << 20, 5);
+	assert_int_equal(dma_copy(dma, host, 1 << 20), 0);
+	for (i = 0; i < 3000; i++) {
+		len = lengths[i % 7];
+		to = i * 2654435761u % 500000;
+		from = 510000 + i * 40503u % 500000;
+		if (i % 3 == 0) {
+			from = to + 8192; /* what the next may overwrite */
+			to = to & ~15u;
+		}
+		assert_int_equal(dma_copy(dma + to, dma + from, len), 0);
+		memmove(host + to, host + from, len);
+	}
+	assert_int_equal(dma_copy(got, dma, 1 << 20), 0);
+	assert_memory_equal(got, host, 1 << 20);
+	free(host);
+	free(got);
+	t_card_free(ptr);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_length_is_copied),
+		cmocka_unit_test(test_moves_keep_their_order),
 		cmocka_unit_test(test_copies_go_on_while_a_kernel_has_the_gpu),
 		cmocka_unit_test(test_a_cqe_is_never_seen_half),
 		cmocka_unit_test(test_atomics_do_what_those_on_host_memory_do),

@@ -29,6 +29,8 @@ SAME(CUDA_ATTR_CONTEXT, CU_POINTER_ATTRIBUTE_CONTEXT);
 SAME(CUDA_ATTR_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_MEMORY_TYPE);
 SAME(CUDA_ATTR_IS_MANAGED, CU_POINTER_ATTRIBUTE_IS_MANAGED);
 SAME(CUDA_ATTR_DEVICE_ORDINAL, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL);
+SAME(CUDA_ATTR_RANGE_START, CU_POINTER_ATTRIBUTE_RANGE_START_ADDR);
+SAME(CUDA_ATTR_RANGE_SIZE, CU_POINTER_ATTRIBUTE_RANGE_SIZE);
 SAME(CUDA_MEMORY_DEVICE, CU_MEMORYTYPE_DEVICE);
 SAME(CUDA_STREAM_APART, CU_STREAM_NON_BLOCKING);
 SAME(CUDA_HOST_PORTABLE, CU_MEMHOSTALLOC_PORTABLE);
@@ -67,7 +69,7 @@ END
 ptxas=$(command -v ptxas || echo "$header/bin/ptxas")
 if [ -x "$ptxas" ]; then
 	printf '#include <stdio.h>\n#include "emu/dma_gpu_ptx.h"\n%s\n' \
-		'int main(void) { return fputs(gpu_atomic_ptx, stdout) < 0; }' \
+		'int main(void) { return fputs(gpu_kernels_ptx, stdout) < 0; }' \
 		>"$dir/print.c"
 	"${CC:-cc}" -I. "$dir/print.c" -o "$dir/print"
 	"$dir/print" >"$dir/kernel.ptx"

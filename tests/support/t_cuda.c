@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 
+#include "emu/dma.h"
 #include "support/t_nic.h"
 
 const struct fake_cuda *t_cuda(void)
@@ -23,6 +24,21 @@ const struct fake_cuda *t_cuda(void)
 	assert_non_null(get);
 	fake = get();
 	return fake;
+}
+
+struct t_device t_device(size_t len)
+{
+	struct t_device d = {.plain = t_cuda()->alloc(len)};
+	struct nic_mem mem = {
+		.addr = d.plain, .len = len, .kind = NIC_MEM_CUDA};
+	const char *why;
+	void *address;
+
+	assert_non_null(d.plain);
+	assert_int_equal(dma_attach(&mem, &address, &why), 0);
+	d.view = t_cuda()->view(d.plain);
+	d.dma = address;
+	return d;
 }
 
 static void *alloc_view(size_t len)

@@ -35,11 +35,18 @@ enum {
 	QUEUE_MAX = 4096,
 	STREAMS_MAX = 64,
 };
+/* As the kernel of moves reads it. */
+struct move {
+	uint64_t dst, src, len;
+};
+
 struct op {
 	struct fake_cuda_op did;
 	uint8_t *host;
-	/* kernel */
+	/* kernel; of moves if there are any */
 	void *slot;
+	const struct move *moves;
+	uint32_t move_count;
 	uint32_t bytes, swap;
 	uint64_t operand, compare, swap_mask, compare_mask;
 };
@@ -50,6 +57,7 @@ struct stream {
 	unsigned head, tail, asked;
 };
 
+static char atomic_kernel, move_kernel;
 static struct stream streams[STREAMS_MAX];
 static struct fake_cuda_op ops[OPS_MAX];
 static size_t op_count;
@@ -81,13 +89,45 @@ static uint64_t changed(const struct op *op, uint64_t old)
 	return (old & ~op->swap_mask) | (op->operand & op->swap_mask);
 }
 
+static void run_atomic(const struct op *op)
+{
+	uint64_t *original = (uint64_t *)op->slot + 1;
+	uint8_t *at = fake_view(op->did.device);
+	uint64_t old = 0, new;
+
+	memcpy(&old, at, op->bytes);
+	new = changed(op, old);
+	memcpy(at, &new, op->bytes);
+	*original = old;
+}
+
+static void note(const struct fake_cuda_op *did)
+{
+	ops[op_count++ % OPS_MAX] = *did;
+}
+
+/* A fault costs the program its context. */
+static void run_moves(const struct op *op)
+{
+	const struct move *move;
+	uint8_t *dst, *src;
+
+	for (move = op->moves; move < op->moves + op->move_count; move++) {
+		dst = (uint8_t *)(uintptr_t)move->dst;
+		src = (uint8_t *)(uintptr_t)move->src;
+		if (fake_is_live(dst, move->len) &&
+		    fake_is_live(src, move->len))
+			memcpy(fake_view(dst), fake_view(src), move->len);
+		else
+			generation++;
+		note(&(struct fake_cuda_op){FAKE_MOVE, dst, move->len});
+	}
+}
+
 /* What emu/dma_gpu_ptx.h says. */
 static void run_kernel(const struct op *op)
 {
 	uint32_t *state = op->slot, *cancel = state + 1;
-	uint64_t *original = (uint64_t *)op->slot + 1;
-	uint8_t *at = fake_view(op->did.device);
-	uint64_t old = 0, new;
 
 	__atomic_store_n(state, 1, __ATOMIC_SEQ_CST);
 	if (start_hook)
@@ -96,10 +136,10 @@ static void run_kernel(const struct op *op)
 		__atomic_store_n(state, 3, __ATOMIC_SEQ_CST);
 		return;
 	}
-	memcpy(&old, at, op->bytes);
-	new = changed(op, old);
-	memcpy(at, &new, op->bytes);
-	*original = old;
+	if (op->moves)
+		run_moves(op);
+	else
+		run_atomic(op);
 	__atomic_store_n(state, 2, __ATOMIC_SEQ_CST);
 }
 
@@ -107,13 +147,13 @@ static void carry_out(const struct op *op)
 {
 	void *at = fake_view(op->did.device);
 
+	note(&op->did);
 	if (op->did.kind == FAKE_TO_DEVICE)
 		memcpy(at, op->host, op->did.len);
 	else if (op->did.kind == FAKE_TO_HOST)
 		memcpy(op->host, at, op->did.len);
 	else
 		run_kernel(op);
-	ops[op_count++ % OPS_MAX] = op->did;
 }
 
 static void run_kernels(struct stream *stream)
@@ -127,7 +167,8 @@ static result put(struct stream *stream, const struct op *op)
 	bool nothing = op->did.kind == FAKE_KERNEL &&
 		       ((uint32_t *)op->slot)[1]; /* cancelled already */
 
-	if (!nothing && !fake_is_live(op->did.device, op->did.len))
+	if (!nothing && !op->moves &&
+	    !fake_is_live(op->did.device, op->did.len))
 		return INVALID_VALUE;
 	if (stream->tail - stream->head == QUEUE_MAX)
 		return OUT_OF_MEMORY;
@@ -245,6 +286,12 @@ EXPORT result cuPointerGetAttribute(void *data, int attribute, uint64_t ptr)
 	case 2:
 		*(unsigned *)data = 2;
 		return end(OK);
+	case 11:
+		*(uint64_t *)data = (uintptr_t)fake_block(ptr, NULL);
+		return end(OK);
+	case 12:
+		fake_block(ptr, data);
+		return end(OK);
 	case 8:
 	case 9:
 		*(unsigned *)data = 0;
@@ -355,8 +402,9 @@ EXPORT result cuModuleUnload(void *module)
 EXPORT result cuModuleGetFunction(void **function, void *module,
 				  const char *name)
 {
-	*function = module;
-	return strcmp(name, "belfry_atomic") ? INVALID_VALUE : OK;
+	(void)module;
+	*function = strcmp(name, "belfry_move") ? &atomic_kernel : &move_kernel;
+	return strncmp(name, "belfry_", 7) ? INVALID_VALUE : OK;
 }
 
 /* NOLINTNEXTLINE(readability-function-size): as the driver has it */
@@ -368,12 +416,18 @@ EXPORT result cuLaunchKernel(void *function, unsigned gx, unsigned gy,
 	struct op op = {.did = {.kind = FAKE_KERNEL}};
 	result ret = begin("cuLaunchKernel");
 
-	(void)function, (void)extra, (void)shared;
-	if (!ret && gx * gy * gz * bx * by * bz != 1)
+	(void)extra, (void)shared;
+	if (!ret && (gx * gy * gz * by * bz != 1 || bx > 1024))
 		ret = INVALID_VALUE;
 	if (ret)
 		return end(ret);
 	op.slot = *(void **)parameters[0];
+	if (function == &move_kernel) {
+		op.moves = *(void **)parameters[1];
+		op.move_count = *(uint32_t *)parameters[2];
+		op.did.len = op.move_count;
+		return end(put(stream, &op));
+	}
 	op.did.device = *(void **)parameters[1];
 	op.did.len = op.bytes = *(uint32_t *)parameters[2];
 	op.swap = *(uint32_t *)parameters[3];

@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum fake_cuda_kind { FAKE_TO_DEVICE, FAKE_TO_HOST, FAKE_KERNEL };
+/* A kernel of moves counts as one, and its moves behind it. */
+enum fake_cuda_kind { FAKE_TO_DEVICE, FAKE_TO_HOST, FAKE_KERNEL, FAKE_MOVE };
 
 /* An operation as it was carried out. */
 struct fake_cuda_op {

@@ -110,6 +110,15 @@ void *fake_device(const void *seen)
 	return view && offset < MEMORY ? memory + offset : NULL;
 }
 
+void *fake_block(uint64_t at, size_t *len)
+{
+	struct range *block = block_of((void *)(uintptr_t)at, 1);
+
+	if (len)
+		*len = block->len;
+	return block->at;
+}
+
 bool fake_is_pinned(const void *at, size_t len)
 {
 	const uint8_t *from = at;
