@@ -136,6 +136,7 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 	pes->memory = (struct gda_gpu_memory){alloc_on_gpu, free_on_gpu,
 					      copy_on_gpu, pes->gpu};
 	pes->npes = npes;
+	pes->count = npes;
 	pes->group = gda_local_group_create(npes);
 	for (pe = 0; pe < npes; pe++) {
 		jobs[pe].pes = pes;

@@ -14,6 +14,7 @@ enum { PES_MAX = 16 };
 
 struct pes {
 	int npes;
+	int first, count; /* those of this process */
 	struct gpu *gpu;
 	struct gda_gpu_memory memory; /* of that GPU */
 	struct gda_local_group *group;
