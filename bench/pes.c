@@ -174,22 +174,37 @@ void pes_close(struct pes *pes)
 	gpu_close(pes->gpu);
 }
 
-int pes_run(struct pes *pes, const struct gpu_kernel *kernel,
-	    const struct gpu_shape *shape, const void *args)
+int pes_launch(struct pes *pes, const struct gpu_kernel *kernel,
+	       const struct gpu_shape *shape, const void *args)
 {
 	const uint8_t *at = args;
 	int pe, rc = 0;
 
-	for (pe = 0; !rc && pe < pes->npes; pe++) {
+	for (pe = pes->first; !rc && pe < pes->first + pes->count; pe++) {
 		struct gpu_shape own = *shape;
 
 		own.stream = (uint32_t)pe;
-		rc = gpu_launch(pes->gpu, kernel, &own, at);
-		at += kernel->args_bytes;
+		rc = gpu_launch(pes->gpu, kernel, &own,
+				at + (size_t)pe * kernel->args_bytes);
 	}
-	if (!rc)
-		rc = gpu_wait(pes->gpu, GPU_STREAMS);
 	if (rc)
 		fprintf(stderr, "%s: %s\n", kernel->name, gpu_error(pes->gpu));
 	return rc != 0;
+}
+
+int pes_wait(struct pes *pes, const struct gpu_kernel *kernel)
+{
+	int rc = gpu_wait(pes->gpu, GPU_STREAMS);
+
+	if (rc)
+		fprintf(stderr, "%s: %s\n", kernel->name, gpu_error(pes->gpu));
+	return rc != 0;
+}
+
+int pes_run(struct pes *pes, const struct gpu_kernel *kernel,
+	    const struct gpu_shape *shape, const void *args)
+{
+	int rc = pes_launch(pes, kernel, shape, args);
+
+	return rc ? rc : pes_wait(pes, kernel);
 }

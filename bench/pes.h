@@ -30,7 +30,13 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 	     uint64_t arena_bytes, uint64_t seed);
 void pes_close(struct pes *pes);
 
-/* Launch on all PEs, args_bytes apart, PE i on stream i, and wait. As above. */
+/*
+ * Launch on all PEs of this process: args are those of PE 0, of PE 1 and so
+ * on; PE i runs on stream i. pes_run also waits. As above.
+ */
+int pes_launch(struct pes *pes, const struct gpu_kernel *kernel,
+	       const struct gpu_shape *shape, const void *args);
+int pes_wait(struct pes *pes, const struct gpu_kernel *kernel);
 int pes_run(struct pes *pes, const struct gpu_kernel *kernel,
 	    const struct gpu_shape *shape, const void *args);
 

@@ -47,3 +47,9 @@ refused '--topk is "33"' gpu_ep --topk 33
 refused '--threads is 33' gpu_ep --threads 33
 refused '--hidden is "many"' gpu_ep --hidden many
 refused '"more" is no option' gpu_ep more
+
+passes 'all as expected' gpu_coll --count 70 --rounds 5
+passes 'all-reduce *u64' gpu_coll --count 3 --rounds 2 --pes 5 --threads 64
+passes 'all as expected' gpu_coll --count 9 --rounds 2 --pes 1 --threads 32
+refused '--threads is "2048"' gpu_coll --threads 2048
+refused '--pes is "0"' gpu_coll --pes 0
