@@ -2,14 +2,15 @@
 /*
  * Collectives, measured and checked: every operation on every type.
  *
- *	gpu_coll [--pes 2] [--count 1024] [--rounds 100] [--threads 256]
- *	         [--seed 0]
+ *	gpu_coll [--pes 2, or those of the job] [--count 1024]
+ *	         [--rounds 100] [--threads 256] [--seed 0]
  *
  * count is the elements of a part (see kernels/coll.h). One call warms up, then
  * all of a measurement are queued at once. What it leaves is compared with
  * loops over plain arrays; the exit status is 1 if it differs. On the SIMT
  * runner times mean nothing.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,7 @@ static int open_all(struct bench *b)
 {
 	int pe, rc;
 
+	assert(b->bytes);
 	b->want = malloc(b->bytes);
 	b->got = malloc(b->bytes);
 	rc = !b->want || !b->got;
@@ -140,7 +142,8 @@ static int fill(struct bench *b, uint32_t op, uint32_t type)
 		     copy(b, args->dest, b->got, b->bytes) ||
 		     copy(b, args->code, &not_run, sizeof(not_run));
 	}
-	return rc;
+	/* Peers write into dest as soon as they call. */
+	return rc || pes_barrier(&b->pes);
 }
 
 static void tell_difference(const struct bench *b, int pe)
@@ -262,7 +265,7 @@ static int measure_all(struct bench *b)
 
 int main(int argc, char **argv)
 {
-	static struct bench b = {.o = {2, 1024, 100, 256, 0}};
+	static struct bench b = {.o = {0, 1024, 100, 256, 0}};
 	struct gda_config config;
 	int rc;
 
@@ -273,6 +276,8 @@ int main(int argc, char **argv)
 	rc = parse(argc, argv, &b.o);
 	if (rc)
 		return rc;
+	if (!b.o.pes)
+		b.o.pes = pes_default(&config, 2);
 	if (!getenv("GDA_BACKEND"))
 		config.backend = "emu";
 	b.bytes = (uint64_t)b.o.pes * b.o.count * 8;

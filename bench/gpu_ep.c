@@ -3,7 +3,8 @@
  * Expert parallelism, measured and checked, in the manner of DeepEP's
  * low-latency test: rounds of dispatch and combine of random tokens.
  *
- *	gpu_ep [--pes 2] [--experts 8 for each PE] [--hidden 7168] [--topk 8]
+ *	gpu_ep [--pes 2, or those of the job] [--experts 8 for each PE]
+ *	       [--hidden 7168] [--topk 8]
  *	       [--tokens 128] [--fp8 | --bf16] [--split] [--blocks 16]
  *	       [--threads 256] [--rounds 20] [--qps 4] [--seed 0]
  *
@@ -87,11 +88,13 @@ static int parse(int argc, char **argv, struct options *o)
 }
 
 /* What depends on more than one option. */
-static int lay_out(struct bench *b)
+static int lay_out(struct bench *b, const struct gda_config *config)
 {
 	struct options *o = &b->o;
 	struct ep_shape shape;
 
+	if (!o->pes)
+		o->pes = pes_default(config, 2);
 	if (!o->experts)
 		o->experts = o->pes * EXPERTS_OF_PE;
 	if (o->experts % o->pes) {
@@ -145,8 +148,9 @@ static int launch(struct bench *b, struct step *step)
 		args[i] = b->pe[i].args;
 		args[i].phases = step->phases;
 	}
+	rc = pes_barrier(&b->pes);
 	us = now_us();
-	rc = pes_run(&b->pes, step->kernel, &shape, args);
+	rc = rc || pes_run(&b->pes, step->kernel, &shape, args);
 	us = now_us() - us;
 	for (i = b->pes.first; !rc && i < b->pes.first + b->pes.count; i++) {
 		rc = ep_pe_result(&b->pe[i], step->name, &ns);
@@ -252,7 +256,7 @@ static void report(const struct bench *b)
 
 /* ----------------------------------------------------------------- main --- */
 
-static int open_pe(struct bench *b, const struct gda_config *config, int i)
+static int open_pe(struct bench *b, int i)
 {
 	struct ep_args args;
 
@@ -261,7 +265,7 @@ static int open_pe(struct bench *b, const struct gda_config *config, int i)
 	args.layout = b->layout;
 	args.arena = b->pes.arena[i];
 	args.tokens = b->o.tokens;
-	args.timeout_ns = (uint64_t)config->op_timeout_ms * 1000000;
+	args.timeout_ns = args.dev.timeout_ns;
 	return ep_pe_open(&b->pe[i], b->pes.gpu, &args, b->o.seed);
 }
 
@@ -274,7 +278,7 @@ static int run(struct bench *b, const struct gda_config *config)
 		return 1;
 	print_head(b);
 	for (i = b->pes.first; !rc && i < b->pes.first + b->pes.count; i++)
-		rc = open_pe(b, config, i);
+		rc = open_pe(b, i);
 	rc = rc || measure(b);
 	if (!rc)
 		report(b);
@@ -287,7 +291,7 @@ static int run(struct bench *b, const struct gda_config *config)
 int main(int argc, char **argv)
 {
 	static struct bench b = {
-		.o = {2, 0, 7168, 8, 128, 0, 0, 16, 256, 20, 4, 0}};
+		.o = {0, 0, 7168, 8, 128, 0, 0, 16, 256, 20, 4, 0}};
 	struct gda_config config;
 	int rc;
 
@@ -296,7 +300,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	rc = parse(argc, argv, &b.o);
-	rc = rc ? rc : lay_out(&b);
+	rc = rc ? rc : lay_out(&b, &config);
 	if (rc)
 		return rc;
 	if (!getenv("GDA_BACKEND"))

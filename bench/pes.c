@@ -41,16 +41,21 @@ static void *close_one(void *arg)
 	struct job *job = arg;
 
 	job->rc = gda_finalize(job->pes->gda[job->pe]);
+	snprintf(job->why, sizeof(job->why), "%s", gda_last_error());
 	return NULL;
 }
 
-static int run_jobs(struct job *jobs, int npes, void *(*fn)(void *))
+/* By the PEs of this process, at the same time. */
+static int run_jobs(struct pes *pes, struct job *jobs, void *(*fn)(void *))
 {
-	int pe, rc = 0;
+	int pe, end = pes->first + pes->count, rc = 0;
 
-	for (pe = 0; pe < npes; pe++)
+	for (pe = pes->first; pe < end; pe++) {
+		jobs[pe].pes = pes;
+		jobs[pe].pe = pe;
 		pthread_create(&jobs[pe].thread, NULL, fn, &jobs[pe]);
-	for (pe = 0; pe < npes; pe++) {
+	}
+	for (pe = pes->first; pe < end; pe++) {
 		pthread_join(jobs[pe].thread, NULL);
 		if (jobs[pe].rc && !rc)
 			fprintf(stderr, "PE %d: %s\n", pe, jobs[pe].why);
@@ -65,7 +70,7 @@ static int map_all(struct pes *pes)
 	unsigned i;
 	int pe, rc;
 
-	for (pe = 0; pe < pes->npes; pe++)
+	for (pe = pes->first; pe < pes->first + pes->count; pe++)
 		for (i = 0; !gda_memory(pes->gda[pe], i, &piece); i++) {
 			rc = gpu_map(pes->gpu, piece.addr, piece.len);
 			if (rc) {
@@ -82,7 +87,7 @@ static void unmap_all(struct pes *pes)
 	unsigned i;
 	int pe;
 
-	for (pe = 0; pe < pes->npes; pe++)
+	for (pe = pes->first; pe < pes->first + pes->count; pe++)
 		for (i = 0;
 		     pes->gda[pe] && !gda_memory(pes->gda[pe], i, &piece); i++)
 			gpu_unmap(pes->gpu, piece.addr);
@@ -120,39 +125,81 @@ static int copy_on_gpu(void *arg, void *to, const void *from, size_t bytes)
 	return rc;
 }
 
+/* ------------------------------------------------------- open and close --- */
+
+/* Which PEs are here, and who moves their NICs. */
+static int take_part(struct pes *pes, int npes, struct gda_config *config)
+{
+	pes->npes = npes;
+	if (config->npes > 1 && config->npes != npes) {
+		fprintf(stderr,
+			"the job has %d processes (GDA_NPES, or the "
+			"launcher's), this program wants %d PEs\n",
+			config->npes, npes);
+		return 1;
+	}
+	if (config->npes > 1) {
+		pes->first = config->pe;
+		pes->count = 1;
+	} else {
+		pes->count = npes;
+		pes->group = gda_local_group_create(npes);
+	}
+	config->npes = npes;
+	config->group = pes->group;
+	return 0;
+}
+
+/*
+ * Who moves the emulated NICs. Of several processes, a peer's NIC may need an
+ * answer of this one while no kernel runs here; and the runner's virtual time
+ * says nothing about what another process can have done: turns_max ends waits.
+ */
+static void choose_progress(const struct pes *pes, struct gda_config *config)
+{
+	config->emu.progress = GDA_PROGRESS_RUNNER;
+	if (!gpu_is_runner(pes->gpu))
+		return;
+	config->emu.progress = GDA_PROGRESS_HOOK;
+	if (pes->count == pes->npes)
+		return;
+	config->emu.progress = GDA_PROGRESS_BOTH;
+	config->op_timeout_ms = 0;
+}
+
 int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 	     uint64_t arena_bytes, uint64_t seed)
 {
-	struct gpu_config gpu = {.seed = seed};
+	struct gpu_config gpu = {.seed = seed, .turns_max = 1ull << 31};
+	struct gda_config own = *config;
 	struct job jobs[PES_MAX];
 	int pe;
 
 	memset(pes, 0, sizeof(*pes));
 	memset(jobs, 0, sizeof(jobs));
-	if (npes < 1 || npes > PES_MAX || gpu_open(&gpu, &pes->gpu)) {
-		fprintf(stderr, "no GPU, or not 1 to %d PEs\n", PES_MAX);
+	if (npes < 1 || npes > PES_MAX) {
+		fprintf(stderr, "%d PEs, expected 1 to %d\n", npes, PES_MAX);
+		return 1;
+	}
+	if (gpu_open(&gpu, &pes->gpu)) {
+		fprintf(stderr, "no GPU\n");
 		return 1;
 	}
 	pes->memory = (struct gda_gpu_memory){alloc_on_gpu, free_on_gpu,
 					      copy_on_gpu, pes->gpu};
-	pes->npes = npes;
-	pes->count = npes;
-	pes->group = gda_local_group_create(npes);
-	for (pe = 0; pe < npes; pe++) {
-		jobs[pe].pes = pes;
-		jobs[pe].pe = pe;
-		jobs[pe].arena_bytes = arena_bytes;
-		jobs[pe].config = *config;
-		jobs[pe].config.group = pes->group;
-		jobs[pe].config.gpu = &pes->memory;
-		jobs[pe].config.npes = npes;
-		jobs[pe].config.pe = pe;
-		jobs[pe].config.heap_bytes = arena_bytes + 65536;
-		jobs[pe].config.emu.progress = gpu_is_runner(pes->gpu)
-						       ? GDA_PROGRESS_HOOK
-						       : GDA_PROGRESS_RUNNER;
+	own.gpu = &pes->memory;
+	own.heap_bytes = arena_bytes + 65536;
+	if (take_part(pes, npes, &own)) {
+		gpu_close(pes->gpu);
+		return 1;
 	}
-	if (!run_jobs(jobs, npes, open_one) && !map_all(pes))
+	choose_progress(pes, &own);
+	for (pe = pes->first; pe < pes->first + pes->count; pe++) {
+		jobs[pe].arena_bytes = arena_bytes;
+		jobs[pe].config = own;
+		jobs[pe].config.pe = pe;
+	}
+	if (!run_jobs(pes, jobs, open_one) && !map_all(pes))
 		return 0;
 	pes_close(pes);
 	return 1;
@@ -161,18 +208,23 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 void pes_close(struct pes *pes)
 {
 	struct job jobs[PES_MAX];
-	int pe;
 
 	unmap_all(pes);
 	memset(jobs, 0, sizeof(jobs));
-	for (pe = 0; pe < pes->npes; pe++) {
-		jobs[pe].pes = pes;
-		jobs[pe].pe = pe;
-	}
-	run_jobs(jobs, pes->npes, close_one);
+	run_jobs(pes, jobs, close_one);
 	gda_local_group_free(pes->group);
 	gpu_close(pes->gpu);
 }
+
+int pes_barrier(struct pes *pes)
+{
+	if (pes->count == pes->npes || !gda_barrier(pes->gda[pes->first]))
+		return 0;
+	fprintf(stderr, "PE %d: %s\n", pes->first, gda_last_error());
+	return 1;
+}
+
+/* -------------------------------------------------------------- kernels --- */
 
 int pes_launch(struct pes *pes, const struct gpu_kernel *kernel,
 	       const struct gpu_shape *shape, const void *args)

@@ -4,6 +4,9 @@
  *
  * Two PEs hold half a table each. PE 0 serves: its kernel gathers and adds up
  * the rows of each bag, and tells the host, which launches the next stage.
+ *
+ * The PEs are of this process, or of two:
+ * bench/gpu/processes.sh 2 build/bin/03_embedding
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +43,23 @@ static int serve(struct pes *pes, struct embedding_args *args,
 	return rc ? rc : gpu_wait(pes->gpu, GPU_STREAMS);
 }
 
+/* Row r holds r, so a sum of rows is a sum of their numbers. */
+static int fill(struct pes *pes)
+{
+	static float half[HALF];
+	int pe, i, rc = 0;
+
+	for (pe = pes->first; !rc && pe < pes->first + pes->count; pe++) {
+		for (i = 0; i < HALF; i++) {
+			int row = i / DIMS * NPES + pe;
+
+			half[i] = (float)row;
+		}
+		rc = gpu_copy(pes->gpu, pes->arena[pe], half, sizeof(half));
+	}
+	return rc || pes_barrier(pes);
+}
+
 static int run(struct pes *pes, struct shared *s)
 {
 	float *table = pes->arena[0], want = 0;
@@ -53,14 +73,9 @@ static int run(struct pes *pes, struct shared *s)
 				      DIMS,	 BAGS,	     &s->code};
 	struct embedding_score_args score = {s->pooled, s->weights, s->scores,
 					     DIMS, BAGS};
-	uint32_t row, c;
 	uint64_t i;
 	int rc = 0;
 
-	/* Row r holds r, so a sum of rows is a sum of their numbers. */
-	for (row = 0; row < ROWS; row++)
-		for (table = pes->arena[row % NPES], c = 0; c < DIMS; c++)
-			table[row / NPES * DIMS + c] = (float)row;
 	for (i = 0; i < BAGS * IN_BAG; i++)
 		s->numbers[i] = i * i % 97;
 	for (i = 0; i < IN_BAG; i++)
@@ -94,6 +109,8 @@ int main(void)
 		return 1;
 	shared = gpu_alloc(pes.gpu, sizeof(*shared));
 	if (shared)
+		rc = fill(&pes);
+	if (!rc && pes.first == 0)
 		rc = run(&pes, shared);
 	gpu_free(pes.gpu, shared);
 	pes_close(&pes);

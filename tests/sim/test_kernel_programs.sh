@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The benchmarks of kernels on the SIMT runner, which check what they measure:
-# small shapes, and options that cannot be.
+# small shapes, PEs in one process and in several, options that cannot be, and
+# what starts the processes.
 set -eu
 : "${BELFRY_BUILD_DIR:?run by ctest}"
 bin=$BELFRY_BUILD_DIR/bin
 [ -x "$bin/gpu_ep" ] || { echo "this build has no kernels"; exit 77; }
+processes=$(dirname "$0")/../../bench/gpu/processes.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -16,6 +18,18 @@ passes() {
 	"$bin/$program" "$@" >"$work/out" 2>&1 && grep -q -- "$words" "$work/out" || {
 		cat "$work/out"
 		echo "$program $* did not pass"
+		exit 1
+	}
+}
+
+# together COUNT WORDS PROGRAM ARGUMENTS: as passes, each PE in a process.
+together() {
+	count=$1 words=$2 program=$3
+	shift 3
+	"$processes" "$count" "$bin/$program" "$@" >"$work/out" 2>&1 &&
+		[ "$(grep -c -- "$words" "$work/out")" = "$count" ] || {
+		cat "$work/out"
+		echo "$program $* did not pass as $count processes"
 		exit 1
 	}
 }
@@ -53,3 +67,46 @@ passes 'all-reduce *u64' gpu_coll --count 3 --rounds 2 --pes 5 --threads 64
 passes 'all as expected' gpu_coll --count 9 --rounds 2 --pes 1 --threads 32
 refused '--threads is "2048"' gpu_coll --threads 2048
 refused '--pes is "0"' gpu_coll --pes 0
+
+# PEs in several processes: all of them check, and find nothing.
+for type in --bf16 --fp8; do
+	# shellcheck disable=SC2086
+	together 2 'came back as expected' gpu_ep $small $type
+	# shellcheck disable=SC2086
+	together 2 'came back as expected' gpu_ep $small $type --split
+done
+# shellcheck disable=SC2086
+together 3 'came back as expected' gpu_ep $small --pes 3
+together 2 'all as expected' gpu_coll --count 70 --rounds 3
+together 4 'all as expected' gpu_coll --count 5 --rounds 2 --threads 64
+together 4 'came back as they went' 02_expert_parallel
+"$processes" 2 "$bin/03_embedding" >"$work/out" || { cat "$work/out"; exit 1; }
+
+# Only PE 0 of these prints.
+"$processes" 2 "$bin/gpu_micro" --rounds 10 >"$work/out" 2>&1 &&
+	[ "$(grep -c '^micro_.* us an operation' "$work/out")" = 45 ] || {
+	cat "$work/out"
+	echo "gpu_micro did not pass as 2 processes"
+	exit 1
+}
+
+# Failures are passed on, and nobody is left behind.
+fails() {
+	expected=$1 status=0
+	shift
+	"$processes" "$@" >"$work/out" 2>&1 || status=$?
+	[ $status = "$expected" ] || {
+		cat "$work/out"
+		echo "processes.sh $*: exit status $status, not $expected"
+		exit 1
+	}
+}
+fails 1 2 "$bin/gpu_ep" --pes 3
+grep -q '2 processes .* wants 3 PEs' "$work/out"
+fails 2 none true
+# shellcheck disable=SC2016
+fails 7 3 sh -c 'echo $$ >>"$0"; [ $GDA_PE = 1 ] && exit 7; exec sleep 60' \
+	"$work/pids"
+while read -r pid; do
+	! kill -0 "$pid" 2>/dev/null || { echo "$pid is left"; exit 1; }
+done <"$work/pids"
