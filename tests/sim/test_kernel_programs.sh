@@ -6,7 +6,6 @@
 set -eu
 : "${BELFRY_BUILD_DIR:?run by ctest}"
 bin=$BELFRY_BUILD_DIR/bin
-[ -x "$bin/gpu_ep" ] || { echo "this build has no kernels"; exit 77; }
 processes=$(dirname "$0")/../../bench/gpu/processes.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
