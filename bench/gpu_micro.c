@@ -7,14 +7,15 @@
  *	gpu_micro [--bytes 8] [--rounds 100] [--qps 1] [--blocks 1]
  *	          [--threads 32] [--batch 1] [--depth 1024] [--seed 0]
  *
- * Two PEs in this process. On a GPU times are real; on the SIMT runner they
- * are the rounds that waits took, of no meaning beside a real one.
+ * Two PEs, in this process or, if a launcher says so, in two. On a GPU times
+ * are real; on the SIMT runner they are the rounds that waits took, of no
+ * meaning beside a real one.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/options.h"
 #include "bench/pes.h"
 #include "kernels/micro.h"
 
@@ -28,25 +29,24 @@ struct options {
 
 static int parse(int argc, char **argv, struct options *o)
 {
-	static const struct option names[] = {
-		{"bytes", 1, NULL, 0},	 {"rounds", 1, NULL, 1},
-		{"qps", 1, NULL, 2},	 {"blocks", 1, NULL, 3},
-		{"threads", 1, NULL, 4}, {"batch", 1, NULL, 5},
-		{"depth", 1, NULL, 6},	 {"seed", 1, NULL, 7},
-		{NULL, 0, NULL, 0},
+	const struct option_number list[] = {
+		{"bytes", &o->bytes, 1, 1 << 24, 0},
+		{"rounds", &o->rounds, 1, 100000000, 0},
+		{"qps", &o->qps, 1, 256, 0},
+		{"blocks", &o->blocks, 1, 1024, 0},
+		{"threads", &o->threads, 32, 1024, 32},
+		{"batch", &o->batch, 1, 1 << 20, 0},
+		{"depth", &o->depth, 4, 1 << 20, 0},
+		{"seed", &o->seed, 0, UINT32_MAX, 0},
+		{NULL, NULL, 0, 0, 0},
 	};
-	uint32_t *const fields[] = {&o->bytes,	&o->rounds,  &o->qps,
-				    &o->blocks, &o->threads, &o->batch,
-				    &o->depth,	&o->seed};
-	int i;
 
-	while ((i = getopt_long(argc, argv, "", names, NULL)) != -1) {
-		if (i < 0 || i > 7)
-			return 1;
-		*fields[i] = (uint32_t)strtoul(optarg, NULL, 0);
-	}
-	return optind != argc || !o->bytes || !o->rounds || !o->blocks ||
-	       !o->threads || o->threads % 32;
+	return options_parse(argc, argv, list);
+}
+
+static int is_here(const struct pes *pes, int pe)
+{
+	return pe >= pes->first && pe < pes->first + pes->count;
 }
 
 static void fill(struct pes *pes, const struct options *o,
@@ -56,7 +56,7 @@ static void fill(struct pes *pes, const struct options *o,
 	int pe;
 
 	memset(args, 0, 2 * sizeof(*args));
-	for (pe = 0; pe < 2; pe++) {
+	for (pe = pes->first; pe < pes->first + pes->count; pe++) {
 		uint8_t *arena = pes->arena[pe];
 
 		args[pe].dev = *gda_device(pes->gda[pe]);
@@ -71,45 +71,58 @@ static void fill(struct pes *pes, const struct options *o,
 	}
 }
 
-static int run(struct pes *pes, const struct gpu_kernel *kernel,
-	       const struct gpu_shape *shape, struct micro_args args[2])
+/* Between two measurements nobody may use what this sets. */
+static int reset(struct pes *pes, struct micro_args args[2])
 {
-	struct micro_result *result = args[0].result;
+	const struct micro_result none = {0, 0, 0, 0};
 	const uint64_t zero = 0;
+	int pe, rc = pes_barrier(pes);
 
-	memset(result, 0, 2 * sizeof(*result));
-	if (gpu_copy(pes->gpu, args[0].words, &zero, sizeof(zero)) ||
-	    gpu_copy(pes->gpu, args[1].words, &zero, sizeof(zero)) ||
-	    pes_run(pes, kernel, shape, args))
+	for (pe = pes->first; !rc && pe < pes->first + pes->count; pe++)
+		rc = gpu_copy(pes->gpu, args[pe].words, &zero, sizeof(zero)) ||
+		     gpu_copy(pes->gpu, args[pe].result, &none, sizeof(none));
+	return rc || pes_barrier(pes);
+}
+
+/* That of PE 0; its process prints it. */
+static int report(struct pes *pes, const struct gpu_kernel *kernel,
+		  const struct options *o, const struct micro_args *args)
+{
+	struct micro_result result;
+	double ns, done;
+
+	if (!is_here(pes, 0))
+		return 0;
+	if (gpu_copy(pes->gpu, &result, args->result, sizeof(result)))
 		return 1;
-	if (result->code)
+	if (result.code) {
 		fprintf(stderr, "%s: %s\n", kernel->name,
-			gda_strerror(result->code));
-	return result->code != 0;
+			gda_strerror(result.code));
+		return 1;
+	}
+	ns = (double)result.ns;
+	done = (double)result.done;
+	printf("%-16s %-10s %-7s %9.3f us an operation %9.3f M/s %9.3f GB/s\n",
+	       kernel->name, ops[args->op], scopes[args->scope],
+	       ns / done / 1e3, done / ns * 1e3, done * o->bytes / ns);
+	return 0;
 }
 
 static int measure(struct pes *pes, const struct gpu_kernel *kernel,
 		   const struct options *o, struct micro_args args[2])
 {
 	struct gpu_shape shape = {o->blocks, o->threads, 0, 0};
-	const struct micro_result *result = args[0].result;
-	double ns, done;
 
 	if (kernel != &micro_rate)
 		shape.blocks = 1;
 	/* Once to warm up: the GPU's clock, caches, the NIC's thread. */
 	args[0].rounds = args[1].rounds = o->rounds / 10 + 1;
-	if (run(pes, kernel, &shape, args))
+	if (reset(pes, args) || pes_run(pes, kernel, &shape, args))
 		return 1;
 	args[0].rounds = args[1].rounds = o->rounds;
-	if (run(pes, kernel, &shape, args))
+	if (reset(pes, args) || pes_run(pes, kernel, &shape, args))
 		return 1;
-	ns = (double)result->ns;
-	done = (double)result->done;
-	printf("%-16s %-10s %-7s %9.3f us an operation %9.3f M/s %9.3f GB/s\n",
-	       kernel->name, ops[args[0].op], scopes[args[0].scope],
-	       ns / done / 1e3, done / ns * 1e3, done * o->bytes / ns);
-	return 0;
+	return report(pes, kernel, o, &args[0]);
 }
 
 static int measure_all(struct pes *pes, const struct options *o,
@@ -134,6 +147,14 @@ static int measure_all(struct pes *pes, const struct options *o,
 	return rc;
 }
 
+static void print_head(const struct pes *pes, const struct options *o)
+{
+	printf("%s: %u bytes, %u blocks of %u threads, %u queue pairs, "
+	       "batch %u%s\n",
+	       gpu_name(pes->gpu), o->bytes, o->blocks, o->threads, o->qps,
+	       o->batch, gpu_is_runner(pes->gpu) ? "; times are virtual" : "");
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {8, 100, 1, 1, 32, 1, 1024, 0};
@@ -142,15 +163,15 @@ int main(int argc, char **argv)
 	struct gda_config config;
 	struct pes pes;
 	uint64_t threads;
-	int rc = 1;
+	int rc;
 
-	if (parse(argc, argv, &o) || gda_config_load(&config)) {
-		fprintf(stderr,
-			"bad options: see the top of bench/gpu_micro.c "
-			"%s\n",
-			gda_last_error());
+	if (gda_config_load(&config)) {
+		fprintf(stderr, "%s\n", gda_last_error());
 		return 2;
 	}
+	rc = parse(argc, argv, &o);
+	if (rc)
+		return rc;
 	if (!getenv("GDA_BACKEND"))
 		config.backend = "emu";
 	config.shared = GDA_SHARED_GPU;
@@ -160,16 +181,14 @@ int main(int argc, char **argv)
 	threads = (uint64_t)o.blocks * o.threads;
 	if (pes_open(&pes, 2, &config, threads * (8 + 2 * o.bytes), o.seed))
 		return 1;
-	results = gpu_alloc(pes.gpu, 2 * sizeof(*results));
+	results = gpu_alloc_device(pes.gpu, 2 * sizeof(*results));
+	rc = !results;
+	if (results && is_here(&pes, 0))
+		print_head(&pes, &o);
 	if (results) {
-		printf("%s: %u bytes, %u blocks of %u threads, %u queue pairs, "
-		       "batch %u%s\n",
-		       gpu_name(pes.gpu), o.bytes, o.blocks, o.threads, o.qps,
-		       o.batch,
-		       gpu_is_runner(pes.gpu) ? "; times are virtual" : "");
 		fill(&pes, &o, args, results);
 		rc = measure_all(&pes, &o, args);
-		gpu_free(pes.gpu, results);
+		gpu_free_device(pes.gpu, results);
 	}
 	pes_close(&pes);
 	return rc;

@@ -41,16 +41,21 @@ static void *close_one(void *arg)
 	struct job *job = arg;
 
 	job->rc = gda_finalize(job->pes->gda[job->pe]);
+	snprintf(job->why, sizeof(job->why), "%s", gda_last_error());
 	return NULL;
 }
 
-static int run_jobs(struct job *jobs, int npes, void *(*fn)(void *))
+/* By the PEs of this process, at the same time. */
+static int run_jobs(struct pes *pes, struct job *jobs, void *(*fn)(void *))
 {
-	int pe, rc = 0;
+	int pe, end = pes->first + pes->count, rc = 0;
 
-	for (pe = 0; pe < npes; pe++)
+	for (pe = pes->first; pe < end; pe++) {
+		jobs[pe].pes = pes;
+		jobs[pe].pe = pe;
 		pthread_create(&jobs[pe].thread, NULL, fn, &jobs[pe]);
-	for (pe = 0; pe < npes; pe++) {
+	}
+	for (pe = pes->first; pe < end; pe++) {
 		pthread_join(jobs[pe].thread, NULL);
 		if (jobs[pe].rc && !rc)
 			fprintf(stderr, "PE %d: %s\n", pe, jobs[pe].why);
@@ -65,7 +70,7 @@ static int map_all(struct pes *pes)
 	unsigned i;
 	int pe, rc;
 
-	for (pe = 0; pe < pes->npes; pe++)
+	for (pe = pes->first; pe < pes->first + pes->count; pe++)
 		for (i = 0; !gda_memory(pes->gda[pe], i, &piece); i++) {
 			rc = gpu_map(pes->gpu, piece.addr, piece.len);
 			if (rc) {
@@ -82,7 +87,7 @@ static void unmap_all(struct pes *pes)
 	unsigned i;
 	int pe;
 
-	for (pe = 0; pe < pes->npes; pe++)
+	for (pe = pes->first; pe < pes->first + pes->count; pe++)
 		for (i = 0;
 		     pes->gda[pe] && !gda_memory(pes->gda[pe], i, &piece); i++)
 			gpu_unmap(pes->gpu, piece.addr);
@@ -130,10 +135,53 @@ static int dmabuf_on_gpu(void *arg, void *memory, size_t bytes)
 	return fd;
 }
 
+/* ------------------------------------------------------- open and close --- */
+
+/* Which PEs are here, and who moves their NICs. */
+static int take_part(struct pes *pes, int npes, struct gda_config *config)
+{
+	pes->npes = npes;
+	if (config->npes > 1 && config->npes != npes) {
+		fprintf(stderr,
+			"the job has %d processes (GDA_NPES, or the "
+			"launcher's), this program wants %d PEs\n",
+			config->npes, npes);
+		return 1;
+	}
+	if (config->npes > 1) {
+		pes->first = config->pe;
+		pes->count = 1;
+	} else {
+		pes->count = npes;
+		pes->group = gda_local_group_create(npes);
+	}
+	config->npes = npes;
+	config->group = pes->group;
+	return 0;
+}
+
+/*
+ * Who moves the emulated NICs. Of several processes, a peer's NIC may need an
+ * answer of this one while no kernel runs here; and the runner's virtual time
+ * says nothing about what another process can have done: turns_max ends waits.
+ */
+static void choose_progress(const struct pes *pes, struct gda_config *config)
+{
+	config->emu.progress = GDA_PROGRESS_RUNNER;
+	if (!gpu_is_runner(pes->gpu))
+		return;
+	config->emu.progress = GDA_PROGRESS_HOOK;
+	if (pes->count == pes->npes)
+		return;
+	config->emu.progress = GDA_PROGRESS_BOTH;
+	config->op_timeout_ms = 0;
+}
+
 int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 	     uint64_t arena_bytes, uint64_t seed)
 {
-	struct gpu_config gpu = {.seed = seed};
+	struct gpu_config gpu = {.seed = seed, .turns_max = 1ull << 31};
+	struct gda_config own = *config;
 	struct job jobs[PES_MAX];
 	int pe;
 
@@ -155,23 +203,19 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 		.is_host = gpu_is_runner(pes->gpu),
 		.arg = pes->gpu,
 	};
-	pes->npes = npes;
-	pes->group = gda_local_group_create(npes);
-	for (pe = 0; pe < npes; pe++) {
-		jobs[pe].pes = pes;
-		jobs[pe].pe = pe;
-		jobs[pe].arena_bytes = arena_bytes;
-		jobs[pe].config = *config;
-		jobs[pe].config.group = pes->group;
-		jobs[pe].config.gpu = &pes->memory;
-		jobs[pe].config.npes = npes;
-		jobs[pe].config.pe = pe;
-		jobs[pe].config.heap_bytes = arena_bytes + 65536;
-		jobs[pe].config.emu.progress = gpu_is_runner(pes->gpu)
-						       ? GDA_PROGRESS_HOOK
-						       : GDA_PROGRESS_RUNNER;
+	own.gpu = &pes->memory;
+	own.heap_bytes = arena_bytes + 65536;
+	if (take_part(pes, npes, &own)) {
+		gpu_close(pes->gpu);
+		return 1;
 	}
-	if (!run_jobs(jobs, npes, open_one) && !map_all(pes))
+	choose_progress(pes, &own);
+	for (pe = pes->first; pe < pes->first + pes->count; pe++) {
+		jobs[pe].arena_bytes = arena_bytes;
+		jobs[pe].config = own;
+		jobs[pe].config.pe = pe;
+	}
+	if (!run_jobs(pes, jobs, open_one) && !map_all(pes))
 		return 0;
 	pes_close(pes);
 	return 1;
@@ -180,18 +224,13 @@ int pes_open(struct pes *pes, int npes, const struct gda_config *config,
 void pes_finalize(struct pes *pes)
 {
 	struct job jobs[PES_MAX];
-	int pe;
 
 	unmap_all(pes);
 	memset(jobs, 0, sizeof(jobs));
-	for (pe = 0; pe < pes->npes; pe++) {
-		jobs[pe].pes = pes;
-		jobs[pe].pe = pe;
-	}
-	run_jobs(jobs, pes->npes, close_one);
+	run_jobs(pes, jobs, close_one);
 	gda_local_group_free(pes->group);
 	pes->group = NULL;
-	pes->npes = 0;
+	pes->count = 0;
 }
 
 void pes_close(struct pes *pes)
@@ -200,22 +239,47 @@ void pes_close(struct pes *pes)
 	gpu_close(pes->gpu);
 }
 
-int pes_run(struct pes *pes, const struct gpu_kernel *kernel,
-	    const struct gpu_shape *shape, const void *args)
+int pes_barrier(struct pes *pes)
+{
+	if (pes->count == pes->npes || !gda_barrier(pes->gda[pes->first]))
+		return 0;
+	fprintf(stderr, "PE %d: %s\n", pes->first, gda_last_error());
+	return 1;
+}
+
+/* -------------------------------------------------------------- kernels --- */
+
+int pes_launch(struct pes *pes, const struct gpu_kernel *kernel,
+	       const struct gpu_shape *shape, const void *args)
 {
 	const uint8_t *at = args;
 	int pe, rc = 0;
 
-	for (pe = 0; !rc && pe < pes->npes; pe++) {
+	for (pe = pes->first; !rc && pe < pes->first + pes->count; pe++) {
 		struct gpu_shape own = *shape;
 
 		own.stream = (uint32_t)pe;
-		rc = gpu_launch(pes->gpu, kernel, &own, at);
-		at += kernel->args_bytes;
+		rc = gpu_launch(pes->gpu, kernel, &own,
+				at + (size_t)pe * kernel->args_bytes);
 	}
-	if (!rc)
-		rc = gpu_wait(pes->gpu, GPU_STREAMS);
 	if (rc)
 		fprintf(stderr, "%s: %s\n", kernel->name, gpu_error(pes->gpu));
 	return rc != 0;
+}
+
+int pes_wait(struct pes *pes, const struct gpu_kernel *kernel)
+{
+	int rc = gpu_wait(pes->gpu, GPU_STREAMS);
+
+	if (rc)
+		fprintf(stderr, "%s: %s\n", kernel->name, gpu_error(pes->gpu));
+	return rc != 0;
+}
+
+int pes_run(struct pes *pes, const struct gpu_kernel *kernel,
+	    const struct gpu_shape *shape, const void *args)
+{
+	int rc = pes_launch(pes, kernel, shape, args);
+
+	return rc ? rc : pes_wait(pes, kernel);
 }

@@ -16,14 +16,20 @@ add_library(belfry-kernels STATIC ${SIMT_SOURCES} ${KERNEL_SOURCES})
 target_compile_definitions(belfry-kernels PRIVATE _GNU_SOURCE)
 target_link_libraries(belfry-kernels PUBLIC belfry-stack)
 
+# What programs with kernels share, whoever runs these: gpu_host.h's functions
+# come from the library that a program names behind it.
+add_library(belfry-bench STATIC bench/ep_pe.c bench/options.c bench/pes.c)
+target_compile_definitions(belfry-bench PRIVATE _GNU_SOURCE)
+target_link_libraries(belfry-bench PUBLIC belfry-hw PRIVATE Threads::Threads m)
+
 # Programs with kernels: each also as NAME_cuda, where there is nvcc.
-set(BELFRY_KERNEL_PROGRAMS bench/gpu_micro.c examples/02_expert_parallel.c
-    examples/03_embedding.c)
+set(BELFRY_KERNEL_PROGRAMS bench/gpu_coll.c bench/gpu_ep.c bench/gpu_micro.c
+    examples/02_expert_parallel.c examples/03_embedding.c)
 foreach(program ${BELFRY_KERNEL_PROGRAMS})
   get_filename_component(name ${program} NAME_WE)
-  add_executable(${name} ${program} bench/pes.c)
+  add_executable(${name} ${program})
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
-  target_link_libraries(${name} PRIVATE belfry-kernels)
+  target_link_libraries(${name} PRIVATE belfry-bench belfry-kernels)
 endforeach()
 
 if(BELFRY_CUDA STREQUAL "OFF" OR BELFRY_SANITIZE)

@@ -5,6 +5,9 @@
  * Four PEs, eight experts: every token visits two of them. An expert here
  * answers with what it was sent, so that a token comes back as it went, times
  * the sum of its weights. The answer is given between dispatch and combine.
+ *
+ * The PEs are of this process, or of as many as they are:
+ * bench/gpu/processes.sh 4 build/bin/02_expert_parallel
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,14 +70,33 @@ static int check(const struct ep_args *args, int pe)
 	return wrong || *args->code;
 }
 
-int main(void)
+static uint64_t y_bytes(const struct ep_layout *layout)
+{
+	return (uint64_t)layout->local_experts * ROWS * HIDDEN * 2;
+}
+
+static int run(struct pes *pes, const struct ep_layout *layout,
+	       struct ep_args args[NPES])
 {
 	struct gpu_shape grid = {4, 128, 0, 0};
+	int pe, end = pes->first + pes->count;
+	int rc = pes_run(pes, &ep_dispatch, &grid, args);
+
+	for (pe = pes->first; !rc && pe < end; pe++)
+		rc = gpu_copy(pes->gpu, args[pe].arena + layout->bytes,
+			      args[pe].rows, y_bytes(layout));
+	rc = rc || pes_run(pes, &ep_combine, &grid, args);
+	for (pe = pes->first; !rc && pe < end; pe++)
+		rc = check(&args[pe], pe);
+	return rc;
+}
+
+int main(void)
+{
 	struct ep_args args[NPES];
 	struct ep_layout layout;
 	struct gda_config config;
 	struct pes pes;
-	uint64_t bytes;
 	int pe, rc;
 
 	if (gda_config_load(&config) || ep_layout(&shape, &layout))
@@ -83,20 +105,13 @@ int main(void)
 		config.backend = "emu";
 	config.shared = GDA_SHARED_GPU;
 	config.qps_per_peer = 2;
-	bytes = (uint64_t)layout.local_experts * ROWS * HIDDEN * 2;
-	if (pes_open(&pes, NPES, &config, layout.bytes + bytes, 0))
+	if (pes_open(&pes, NPES, &config, layout.bytes + y_bytes(&layout), 0))
 		return 1;
-	for (pe = 0, rc = 0; pe < NPES; pe++)
+	memset(args, 0, sizeof(args));
+	for (pe = pes.first, rc = 0; pe < pes.first + pes.count; pe++)
 		rc |= fill(&pes, pe, &layout, &args[pe]);
-	rc = rc || pes_run(&pes, &ep_dispatch, &grid, args);
-	/* The heap may lie in GPU memory (GDA_HEAP_PLACE). */
-	for (pe = 0; !rc && pe < NPES; pe++)
-		rc = gpu_copy(pes.gpu, args[pe].arena + layout.bytes,
-			      args[pe].rows, bytes);
-	rc = rc || pes_run(&pes, &ep_combine, &grid, args);
-	for (pe = 0; !rc && pe < NPES; pe++)
-		rc = check(&args[pe], pe);
-	for (pe = 0; pe < NPES; pe++)
+	rc = rc || run(&pes, &layout, args);
+	for (pe = pes.first; pe < pes.first + pes.count; pe++)
 		gpu_free(pes.gpu, (void *)(uintptr_t)args[pe].x);
 	pes_close(&pes);
 	return rc;

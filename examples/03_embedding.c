@@ -4,6 +4,9 @@
  *
  * Two PEs hold half a table each. PE 0 serves: its kernel gathers and adds up
  * the rows of each bag, and tells the host, which launches the next stage.
+ *
+ * The PEs are of this process, or of two:
+ * bench/gpu/processes.sh 2 build/bin/03_embedding
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,19 +44,20 @@ static int serve(struct pes *pes, struct embedding_args *args,
 }
 
 /* Row r holds r, so a sum of rows is a sum of their numbers. */
-static int fill_tables(struct pes *pes)
+static int fill(struct pes *pes)
 {
 	static float half[HALF];
-	uint32_t pe, i;
-	int rc = 0;
+	int pe, i, rc = 0;
 
-	for (pe = 0; !rc && pe < NPES; pe++) {
-		for (i = 0; i < HALF; i++)
-			half[i] = (float)(i / DIMS * NPES + pe);
-		/* The heap may lie in GPU memory (GDA_HEAP_PLACE). */
+	for (pe = pes->first; !rc && pe < pes->first + pes->count; pe++) {
+		for (i = 0; i < HALF; i++) {
+			int row = i / DIMS * NPES + pe;
+
+			half[i] = (float)row;
+		}
 		rc = gpu_copy(pes->gpu, pes->arena[pe], half, sizeof(half));
 	}
-	return rc;
+	return rc || pes_barrier(pes);
 }
 
 static int run(struct pes *pes, struct shared *s)
@@ -70,7 +74,7 @@ static int run(struct pes *pes, struct shared *s)
 	struct embedding_score_args score = {s->pooled, s->weights, s->scores,
 					     DIMS, BAGS};
 	uint64_t i;
-	int rc = fill_tables(pes);
+	int rc = fill(pes);
 
 	for (i = 0; i < BAGS * IN_BAG; i++)
 		s->numbers[i] = i * i % 97;
@@ -105,6 +109,8 @@ int main(void)
 		return 1;
 	shared = gpu_alloc(pes.gpu, sizeof(*shared));
 	if (shared)
+		rc = fill(&pes);
+	if (!rc && pes.first == 0)
 		rc = run(&pes, shared);
 	gpu_free(pes.gpu, shared);
 	pes_close(&pes);

@@ -94,6 +94,9 @@ struct ep_args {
 	uint64_t timeout_ns; /* for each PE */
 	int32_t *dead;	     /* [npes] */
 	int32_t *code;	     /* an error that is not a dead PE, or unchanged */
+	/* NULL, or raised to the time from a block's begin to its end, of the
+	 * slowest one. */
+	uint64_t *ns;
 
 	/* [tokens][topk]: expert, or -1 for none; no expert twice. */
 	const int32_t *experts;

@@ -170,6 +170,8 @@ GPU_FN void ep_finish_sends(const struct ep_args *args)
 
 GPU_KERNEL(ep_combine, struct ep_args)
 {
+	uint64_t begin = gda_dev_now_ns();
+
 	if (ep_is_closed(args))
 		return;
 	if (args->phases & EP_SEND) {
@@ -183,4 +185,5 @@ GPU_KERNEL(ep_combine, struct ep_args)
 		ep_sum_tokens(args);
 		ep_finish_sends(args);
 	}
+	ep_report_time(args, begin);
 }

@@ -119,6 +119,16 @@ GPU_FN void ep_sync_grid(const struct ep_args *args)
 					   (uint32_t)rc);
 }
 
+/* The last of a kernel, by all threads of a block. */
+GPU_FN void ep_report_time(const struct ep_args *args, uint64_t begin_ns)
+{
+	if (!args->ns)
+		return;
+	gpu_sync_block();
+	if (gpu_thread() == 0)
+		gda_order_raise_counter(args->ns, gda_dev_now_ns() - begin_ns);
+}
+
 /* 0 if there are more than the arena has room for. */
 GPU_FN uint32_t ep_tokens(const struct ep_args *args)
 {

@@ -223,6 +223,8 @@ GPU_FN void ep_receive(const struct ep_args *args)
 
 GPU_KERNEL(ep_dispatch, struct ep_args)
 {
+	uint64_t begin = gda_dev_now_ns();
+
 	if (ep_is_closed(args))
 		return;
 	if (args->phases & EP_SEND) {
@@ -234,4 +236,5 @@ GPU_KERNEL(ep_dispatch, struct ep_args)
 	}
 	if (args->phases & EP_RECEIVE)
 		ep_receive(args);
+	ep_report_time(args, begin);
 }

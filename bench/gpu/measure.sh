@@ -2,21 +2,26 @@
 # SPDX-License-Identifier: MIT
 # What is claimed about GPUs, seen on one: the tests with the label gpu, every
 # kernel over the NIC inside the stack and over this machine's libibverbs and
-# libmlx5, the kernels under compute-sanitizer, and what things cost. A machine
-# with a GPU may have no compiler and no libraries of ours, so the programs
-# travel with all they need:
+# libmlx5, with all PEs in one process and with one in each (which share the GPU
+# through MPS), the kernels under compute-sanitizer, and what things cost. A
+# machine with a GPU may have no compiler and no libraries of ours, so the
+# programs travel with all they need:
 #
 #   bench/gpu/measure.sh pack BUILD CUDA_BUILD DIR   here: make DIR from a
 #                             build and one with the target "cuda"
-#   DIR/measure.sh            there: run it; what it prints is the result
+#   DIR/measure.sh [PART...]  there: run it, or some of its parts, which are
+#                             programs times processes sanitized;
+#                             what it prints is the result
 set -euo pipefail
 
-kernels="02_expert_parallel_cuda 03_embedding_cuda gpu_micro_cuda"
+kernels="02_expert_parallel_cuda 03_embedding_cuda gpu_coll_cuda gpu_ep_cuda
+	gpu_micro_cuda"
 
 pack() {
 	local build=$1 cuda=$2 dir=$3 program
 	mkdir -p "$dir/lib" "$dir/bin"
 	cp "$0" "$dir/measure.sh"
+	cp "$(dirname "$0")/processes.sh" "$dir/"
 	cp "$build"/bin/gpu_test_* "$build/bin/belfry" "$cuda"/bin/gpu_test_* \
 		"$dir/bin/"
 	for program in $kernels; do
@@ -52,33 +57,100 @@ sanitize() {
 	done
 }
 
-measure() {
+# Does all of it work, over each backend?
+measure_programs() {
 	local program detect
-	nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-	echo "$(nproc) cores"
 	for program in bin/gpu_test_*; do
 		run "$program"
 	done
 	for program in $kernels; do
 		run "$program"
 	done
-	# Threads that post: 1, 32 (one for each queue pair), 1,024.
-	run gpu_micro_cuda --rounds 500 --batch 16
-	run gpu_micro_cuda --qps 32 --blocks 32 --threads 32 --rounds 200
-	run gpu_micro_cuda --qps 32 --blocks 32 --threads 32 --rounds 500 --batch 16
 	for detect in auto trap poll; do
 		for program in $kernels; do
 			GDA_BACKEND=mlx5 run belfry run --detect $detect \
 				--fabric fabric -- "$program"
 		done
 	done
-	if command -v compute-sanitizer >/dev/null; then
-		sanitize 02_expert_parallel_cuda
-		sanitize 03_embedding_cuda
-		sanitize gpu_micro_cuda --rounds 10
-	else
-		echo "no compute-sanitizer here"
+}
+
+measure_times() {
+	local pes type
+	# Threads that post: 1, 32 (one for each queue pair), 1,024.
+	run gpu_micro_cuda --rounds 500 --batch 16
+	run gpu_micro_cuda --qps 32 --blocks 32 --threads 32 --rounds 200
+	run gpu_micro_cuda --qps 32 --blocks 32 --threads 32 --rounds 500 --batch 16
+	for pes in 2 4 8; do
+		for type in --bf16 --fp8; do
+			run gpu_ep_cuda --pes $pes $type
+			run gpu_ep_cuda --pes $pes $type --split
+		done
+		run gpu_coll_cuda --pes $pes
+		run gpu_coll_cuda --pes $pes --count 65536
+	done
+}
+
+mps=
+
+# Also when this script ends for another reason.
+stop_mps() {
+	[ -n "$mps" ] || return 0
+	echo quit | timeout 30 nvidia-cuda-mps-control || true
+	[ $status = 0 ] || tail -n 20 "$mps"/log/*.log || true
+	rm -rf "$mps"
+	unset CUDA_MPS_PIPE_DIRECTORY CUDA_MPS_LOG_DIRECTORY
+	mps=
+}
+
+# PEs that are processes need each other's kernels to run at the same time.
+measure_processes() {
+	local program
+	if ! command -v nvidia-cuda-mps-control >/dev/null; then
+		echo "no nvidia-cuda-mps-control here"
+		return
 	fi
+	mps=$(mktemp -d)
+	mkdir "$mps/pipe" "$mps/log"
+	export CUDA_MPS_PIPE_DIRECTORY=$mps/pipe CUDA_MPS_LOG_DIRECTORY=$mps/log
+	trap stop_mps EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	if ! timeout 30 nvidia-cuda-mps-control -d; then
+		echo "nvidia-cuda-mps-control does not start"
+		status=1
+		stop_mps
+		return
+	fi
+	for program in gpu_micro_cuda "gpu_ep_cuda --pes 2" \
+		"gpu_ep_cuda --pes 2 --fp8" gpu_coll_cuda; do
+		# shellcheck disable=SC2086
+		GDA_BACKEND=emu run ./processes.sh 2 $program
+		# shellcheck disable=SC2086
+		GDA_BACKEND=mlx5 run ./processes.sh 2 belfry run --detect poll \
+			--fabric fabric -- $program
+	done
+	stop_mps
+}
+
+measure_sanitized() {
+	if ! command -v compute-sanitizer >/dev/null; then
+		echo "no compute-sanitizer here"
+		return
+	fi
+	sanitize 02_expert_parallel_cuda
+	sanitize 03_embedding_cuda
+	sanitize gpu_coll_cuda --count 64 --rounds 2
+	sanitize gpu_ep_cuda --hidden 520 --topk 4 --tokens 16 --blocks 4 --rounds 2
+	sanitize gpu_micro_cuda --rounds 10
+}
+
+measure() {
+	local part
+	nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+	echo "$(nproc) cores"
+	for part in "$@"; do
+		"measure_$part"
+	done
 	return $status
 }
 
@@ -88,5 +160,6 @@ else
 	cd "$(dirname "$0")"
 	export LD_LIBRARY_PATH="$PWD/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 	export PATH="$PWD/bin:$PATH"
-	measure
+	[ $# -gt 0 ] || set -- programs times processes sanitized
+	measure "$@"
 fi

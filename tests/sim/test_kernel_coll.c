@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "kernels/coll.h"
+#include "support/t_coll.h"
 #include "support/t_gpu.h"
 #include "support/t_rng.h"
 
@@ -38,23 +39,6 @@ static struct board *board_of(const struct chain *chain, int pe)
 	return chain->t.pes[pe].arg;
 }
 
-/* Small whole numbers, so that sums of floats are exact. */
-static void fill_source(struct board *board, int call, uint32_t type,
-			struct t_rng *rng)
-{
-	uint64_t *whole = (void *)board->source[call];
-	float *real = (void *)board->source[call];
-	int i;
-
-	for (i = 0; i < BUFFER / 8; i++)
-		if (type == COLL_FLOAT) {
-			real[2 * i] = (float)t_below(rng, 1000);
-			real[2 * i + 1] = (float)t_below(rng, 1000);
-		} else {
-			whole[i] = t_random(rng);
-		}
-}
-
 static void plan(struct chain *chain, struct t_rng *rng)
 {
 	uint32_t op, type, count;
@@ -69,7 +53,7 @@ static void plan(struct chain *chain, struct t_rng *rng)
 			struct coll_args *args = &chain->calls[call][pe];
 			struct board *board = board_of(chain, pe);
 
-			fill_source(board, call, type, rng);
+			t_coll_fill(type, board->source[call], BUFFER / 8, rng);
 			args->dev = *chain->t.pes[pe].dev;
 			args->work = &board->work;
 			args->dest = board->dest[call];
@@ -87,54 +71,18 @@ static void plan(struct chain *chain, struct t_rng *rng)
 
 /* ------------------------------------------------------ what is expected --- */
 
-static void add(uint8_t *to, const uint8_t *from, uint64_t count, uint32_t type)
-{
-	uint64_t i;
-
-	for (i = 0; i < count; i++)
-		if (type == COLL_FLOAT)
-			((float *)(void *)to)[i] +=
-				((const float *)(const void *)from)[i];
-		else
-			((uint64_t *)(void *)to)[i] +=
-				((const uint64_t *)(const void *)from)[i];
-}
-
 static void expect_one(const struct chain *chain, int call, int pe,
 		       uint8_t *want)
 {
 	const struct coll_args *args = &chain->calls[call][pe];
-	uint64_t bytes = args->count * (args->type == COLL_FLOAT ? 4 : 8);
+	struct t_coll model = {args->op,    args->type, args->count,
+			       chain->npes, args->root, {NULL}};
 	int i;
 
+	for (i = 0; i < chain->npes; i++)
+		model.sources[i] = board_of(chain, i)->source[call];
 	memset(want, 0, BUFFER);
-	for (i = 0; i < chain->npes; i++) {
-		const uint8_t *source = board_of(chain, i)->source[call];
-
-		switch (args->op) {
-		case COLL_BROADCAST:
-			if (i == args->root)
-				memcpy(want, source, bytes);
-			break;
-		case COLL_ALL_TO_ALL:
-			memcpy(want + (uint64_t)i * bytes,
-			       source + (uint64_t)pe * bytes, bytes);
-			break;
-		case COLL_ALL_GATHER:
-			memcpy(want + (uint64_t)i * bytes, source, bytes);
-			break;
-		case COLL_REDUCE_SCATTER:
-			add(want, source + (uint64_t)pe * bytes, args->count,
-			    args->type);
-			break;
-		case COLL_ALL_REDUCE:
-			add(want, source, (uint64_t)chain->npes * args->count,
-			    args->type);
-			break;
-		default:
-			break;
-		}
-	}
+	t_coll_expect(&model, pe, want);
 }
 
 static void check(const struct chain *chain)

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "kernels/ep.h"
+#include "support/t_floats.h"
 #include "support/t_gpu.h"
 #include "support/t_rng.h"
 
@@ -45,58 +46,6 @@ struct model {
 	int absent; /* a PE that launches nothing; -1: none */
 };
 
-/* ---------------------------------------------------- floats, the slow way */
-
-static float from_bf16(uint16_t bits)
-{
-	uint32_t wide = (uint32_t)bits << 16;
-	float value;
-
-	memcpy(&value, &wide, sizeof(value));
-	return value;
-}
-
-/* The nearer of the two neighbours; of equals, the even one. */
-static uint16_t to_bf16(float value)
-{
-	uint32_t bits;
-	uint16_t low;
-	double below, above;
-
-	memcpy(&bits, &value, sizeof(bits));
-	low = (uint16_t)(bits >> 16);
-	below = fabs((double)value - (double)from_bf16(low));
-	above = fabs((double)from_bf16((uint16_t)(low + 1)) - (double)value);
-	if (above < below || (above == below && (low & 1)))
-		low++;
-	return low;
-}
-
-static double e4m3_value(uint32_t code)
-{
-	uint32_t exponent = code >> 3, mantissa = code & 7;
-
-	if (!exponent)
-		return ldexp(mantissa, -9);
-	return ldexp(8 + mantissa, (int)exponent - 10);
-}
-
-/* Try them all. */
-static uint8_t to_e4m3(float value)
-{
-	double size = fabs((double)value), best = 1e30, distance;
-	uint32_t code, found = 0;
-
-	for (code = 0; code <= 0x7e; code++) {
-		distance = fabs(e4m3_value(code) - size);
-		if (distance < best || (distance == best && !(code & 1))) {
-			best = distance;
-			found = code;
-		}
-	}
-	return (uint8_t)(found | (signbit(value) ? 0x80 : 0));
-}
-
 /* --------------------------------------------------------------- the model */
 
 static void *alloc(uint64_t bytes)
@@ -123,8 +72,8 @@ static void choose(struct model *m, struct pe_data *pe)
 					pe->experts[at] = -1;
 		}
 	for (t = 0; t < pe->tokens * (uint32_t)m->shape.hidden; t++)
-		pe->x[t] = to_bf16(((float)t_below(&m->rng, 20001) - 10000) *
-				   (t_chance(&m->rng, 50) ? 1e-6f : 1e-2f));
+		pe->x[t] = t_to_bf16(((float)t_below(&m->rng, 20001) - 10000) *
+				     (t_chance(&m->rng, 50) ? 1e-6f : 1e-2f));
 }
 
 static void make_pe(struct model *m, int i)
@@ -293,11 +242,11 @@ static void check_fp8_row(const struct model *m, const uint16_t *x,
 		end = end < m->shape.hidden ? end : m->shape.hidden;
 		largest = 1e-4f;
 		for (c = group * EP_GROUP; c < end; c++)
-			largest = fmaxf(largest, fabsf(from_bf16(x[c])));
+			largest = fmaxf(largest, fabsf(t_from_bf16(x[c])));
 		assert_true(scales[group] == largest / 448.0f);
 		for (c = group * EP_GROUP; c < end; c++)
-			assert_int_equal(row[c], to_e4m3(from_bf16(x[c]) *
-							 (448.0f / largest)));
+			assert_int_equal(row[c], t_to_e4m3(t_from_bf16(x[c]) *
+							   (448.0f / largest)));
 	}
 }
 
@@ -358,9 +307,9 @@ static void check_dispatch(const struct model *m)
 static uint16_t answer(const struct pe_data *from, const struct model *m,
 		       int64_t token, int c, int expert)
 {
-	float x = from_bf16(from->x[token * m->shape.hidden + c]);
+	float x = t_from_bf16(from->x[token * m->shape.hidden + c]);
 
-	return to_bf16(x * (float)(expert + 1));
+	return t_to_bf16(x * (float)(expert + 1));
 }
 
 static void work(struct model *m)
@@ -415,10 +364,10 @@ static void check_token(const struct model *m, const struct pe_data *pe,
 			    expert / m->layout.local_experts == m->absent)
 				continue;
 			sum += pe->weights[at] *
-			       from_bf16(answer(pe, m, token, c, expert));
+			       t_from_bf16(answer(pe, m, token, c, expert));
 		}
 		assert_int_equal(pe->out[(int)token * m->shape.hidden + c],
-				 to_bf16(sum));
+				 t_to_bf16(sum));
 	}
 }
 
