@@ -74,7 +74,7 @@ static int run(struct pes *pes, struct shared *s)
 	struct embedding_score_args score = {s->pooled, s->weights, s->scores,
 					     DIMS, BAGS};
 	uint64_t i;
-	int rc = fill(pes);
+	int rc = 0;
 
 	for (i = 0; i < BAGS * IN_BAG; i++)
 		s->numbers[i] = i * i % 97;
