@@ -17,8 +17,8 @@ target_compile_definitions(belfry-kernels PRIVATE _GNU_SOURCE)
 target_link_libraries(belfry-kernels PUBLIC belfry-stack)
 
 # Programs with kernels: each also as NAME_cuda, where there is nvcc.
-set(BELFRY_KERNEL_PROGRAMS bench/gpu_micro.c examples/02_expert_parallel.c
-    examples/03_embedding.c)
+set(BELFRY_KERNEL_PROGRAMS bench/gpu_micro.c bench/gpu_post.c
+    examples/02_expert_parallel.c examples/03_embedding.c)
 foreach(program ${BELFRY_KERNEL_PROGRAMS})
   get_filename_component(name ${program} NAME_WE)
   add_executable(${name} ${program} bench/pes.c)

@@ -11,7 +11,7 @@
 #   DIR/measure.sh            there: run it; what it prints is the result
 set -euo pipefail
 
-kernels="02_expert_parallel_cuda 03_embedding_cuda gpu_micro_cuda"
+kernels="02_expert_parallel_cuda 03_embedding_cuda gpu_micro_cuda gpu_post_cuda"
 
 pack() {
 	local build=$1 cuda=$2 dir=$3 program
