@@ -16,7 +16,7 @@
 
 #include "bench/gpu/nvshmem_time.h"
 
-enum { SECONDS_MAX = 100 };
+enum { SECONDS_MAX = 50 };
 
 /* Until a file is there, which appears whole. */
 static FILE *await(const char *name)
