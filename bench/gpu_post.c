@@ -29,7 +29,9 @@ static const uint32_t threads[] = {1, LANES, 128, LANES};
 static const char *const sharings[] = {"none", "gpu", "block"};
 static const char *const places[] = {"host", "gpu"};
 static const char *const fences[] = {"two-sys", "two-gpu", "one-sys", "none"};
-static const uint32_t batches[] = {1, 16};
+/* The stack's, and that of a put with its signal. */
+enum { BATCHES = 2, PAIRS = 2, FLOOR_BATCHES };
+static const uint32_t batches[] = {1, 16, 2};
 
 #define KERNELS(op)                                                            \
 	{                                                                      \
@@ -56,8 +58,8 @@ struct cost {
 	double median, least;
 };
 
-/* By a thread, or by every lane of a warp. */
-static struct cost floors[2][2][2][POST_FENCES]; /* place, batch, lanes */
+/* By place, batch, and whether a thread or each lane of a warp posts. */
+static struct cost floors[2][FLOOR_BATCHES][2][POST_FENCES];
 
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -135,7 +137,7 @@ static int measure_floors_in(struct gpu *gpu, const struct options *o,
 {
 	int batch, lanes, fence, rc = 0;
 
-	for (batch = 0; batch < 2; batch++)
+	for (batch = 0; batch < FLOOR_BATCHES; batch++)
 		for (lanes = 0; lanes < 2; lanes++)
 			for (fence = 0; !rc && fence < POST_FENCES; fence++) {
 				struct cost *cost =
@@ -182,11 +184,13 @@ static int measure_floors(struct gpu *gpu, const struct options *o)
 /* This thread is the NIC that sees the register, until the last round. */
 static void answer(struct gpu *gpu, const struct post_echo_args *args)
 {
-	uint64_t seen = 0, looks = 0;
+	uint64_t asked, seen = 0, looks = 0;
 
 	while (seen < args->rounds) {
-		seen = gda_order_load_signal_64(args->ask);
-		gda_order_store_for_host(args->answer, seen);
+		asked = gda_order_load_signal_64(args->ask);
+		if (asked != seen)
+			gda_order_store_for_host(args->answer, asked);
+		seen = asked;
 		/* A kernel that died or gave up asks no more. */
 		if (++looks % (1 << 24) == 0 && gpu_run(gpu) < 0)
 			return;
@@ -258,21 +262,24 @@ struct setup {
 	int batch;	   /* of batches */
 };
 
-/* The floor with the fences that this placement needs. */
-static struct cost floor_of(const struct setup *s, int scope)
+/* The floor with the fences that this placement needs, and as many WQEs for
+ * each doorbell. */
+static struct cost floor_of(const struct setup *s, const struct op *op,
+			    int scope)
 {
+	int batch = s->batch == 0 && op->wqes == 2 ? PAIRS : s->batch;
 	int in_gpu = s->config.queue_place == GDA_PLACE_GPU;
 	int fence = in_gpu && s->config.heap_place == GDA_PLACE_GPU
 			    ? POST_TWO_GPU
 			    : POST_TWO_SYS;
 
-	return floors[in_gpu][s->batch][scope == POST_EACH][fence];
+	return floors[in_gpu][batch][scope == POST_EACH][fence];
 }
 
 static void report(const struct setup *s, const struct op *op, int scope,
 		   const struct cost *cost)
 {
-	struct cost bare = floor_of(s, scope);
+	struct cost bare = floor_of(s, op, scope);
 
 	printf("post %-10s %-6s shared=%-5s batch=%-2u queue=%s heap=%s: "
 	       "%.0f cycles (min %.0f), floor %.0f\n",
@@ -354,7 +361,7 @@ int main(int argc, char **argv)
 	s.config.qp_depth = o.depth;
 	rc = measure_bare(&o);
 	for (sharing = 0; sharing < 3; sharing++)
-		for (s.batch = 0; !rc && s.batch < 2; s.batch++) {
+		for (s.batch = 0; !rc && s.batch < BATCHES; s.batch++) {
 			s.config.shared = order[sharing];
 			s.config.batch = batches[s.batch];
 			rc = measure_setup(&s);

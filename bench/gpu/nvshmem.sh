@@ -63,6 +63,11 @@ pack() {
 	count "$nvshmem" "$dir"
 	rm "$dir"/*.o
 	cp "$cuda/bin/gpu_post_cuda" "$build/bin/belfry" "$dir/bin/"
+	# All but the C library, the loader and what comes with NVSHMEM.
+	ldd "$dir/bin/belfry" "$dir/bin/gpu_post_cuda" |
+		awk '$3 ~ /^\// { print $3 }' | sort -u |
+		grep -Ev '/(libc|libm|libpthread|libdl|libgcc_s|libstdc[+]+)[.]so' |
+		xargs -r cp -Lt "$dir/lib" --
 	cp "$build/lib/libbelfry-uverbs.so" "$dir/lib/"
 	# Opened at run time.
 	for name in libev.so.4 libZydis.so.4.0 libZycore.so.1.4; do

@@ -16,11 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bench/gpu/nvshmem_calls.h"
 #include "bench/gpu/nvshmem_time.h"
 
 enum { DEPTH = 1024, HEAP_BYTES = 1 << 20, PEER = 1, PES = 2, QPN = 0x123 };
+enum { SECONDS_MAX = 15 }; /* for a row */
 
 /* Where the queue's memory lies, and the heap. */
 struct place {
@@ -219,7 +223,17 @@ static nvshmemi_ibgda_device_qp_t *make_nvshmem(const struct place *place,
 
 /* --------------------------------------------------------------- the table */
 
-static void compare_in(const struct place *place, const struct options *o)
+static void head(const struct place *place)
+{
+	printf("cycles a WQE, queue=%s heap=%s: Belfry unshared, Belfry shared "
+	       "by the GPU, NVSHMEM, NVSHMEM in the first lap of the ring\n",
+	       place->queue_in_gpu ? "gpu" : "host",
+	       place->heap_in_gpu ? "gpu" : "host");
+}
+
+/* All rows from *at on, which moves on with them. */
+static void compare(const struct place *place, const struct options *o,
+		    volatile int *at)
 {
 	uint8_t *heap = (uint8_t *)take(place->heap_in_gpu, HEAP_BYTES);
 	struct queue queue = make_queue(place);
@@ -232,11 +246,8 @@ static void compare_in(const struct place *place, const struct options *o)
 	args.peer = PEER;
 	args.qp = make_nvshmem(place, heap, &queue);
 	args.reg = queue.reg;
-	printf("cycles a WQE, queue=%s heap=%s: Belfry unshared, Belfry shared "
-	       "by the GPU, NVSHMEM, NVSHMEM in the first lap of the ring\n",
-	       place->queue_in_gpu ? "gpu" : "host",
-	       place->heap_in_gpu ? "gpu" : "host");
-	for (row = rows; row->op; row++) {
+	for (row = rows + *at; row->op; row++, (*at)++) {
+		alarm(SECONDS_MAX);
 		printf("%-10s %-6s", row->op, row->scope);
 		args.start = 1 << 20;
 		args.dev = alone;
@@ -247,8 +258,38 @@ static void compare_in(const struct place *place, const struct options *o)
 		args.start = 0;
 		print_cost(row, row->nvshmem, &args, o);
 		printf("\n");
-		fflush(stdout);
 	}
+}
+
+/*
+ * In processes of their own: a kernel that fails takes its process along, and
+ * the next one goes on with the next row. Returns how many failed.
+ */
+static int compare_in(const struct place *place, const struct options *o)
+{
+	volatile int *at =
+		(volatile int *)mmap(NULL, sizeof(*at), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status = 0, failures = 0;
+	pid_t child;
+
+	head(place);
+	for (; rows[*at].op; (*at)++) {
+		fflush(stdout);
+		child = fork();
+		if (child == 0) {
+			compare(place, o, at);
+			exit(check_failures != 0);
+		}
+		if (child < 0 || waitpid(child, &status, 0) != child)
+			return 1;
+		failures += status != 0;
+		if (!rows[*at].op)
+			return failures;
+		printf("%-10s %-6s  failed: status 0x%x\n", rows[*at].op,
+		       rows[*at].scope, status);
+	}
+	return failures;
 }
 
 int main(int argc, char **argv)
@@ -256,10 +297,16 @@ int main(int argc, char **argv)
 	static const struct place places[] = {
 		{true, true}, {false, true}, {true, false}, {false, false}};
 	struct options o = options(argc, argv);
+	int failures = 0;
 	unsigned i;
 
-	print_machine(&o);
-	for (i = 0; i < sizeof(places) / sizeof(*places); i++)
-		compare_in(&places[i], &o);
-	return 0;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (fork() == 0) {
+		print_machine(&o);
+		exit(0);
+	}
+	wait(&failures);
+	for (i = 0; !failures && i < sizeof(places) / sizeof(*places); i++)
+		failures += compare_in(&places[i], &o);
+	return failures != 0;
 }
