@@ -65,8 +65,8 @@ pack() {
 	cp "$cuda/bin/gpu_post_cuda" "$build/bin/belfry" "$dir/bin/"
 	# All but the C library, the loader and what comes with NVSHMEM.
 	ldd "$dir/bin/belfry" "$dir/bin/gpu_post_cuda" |
-		awk '$3 ~ /^\// { print $3 }' | sort -u |
-		grep -Ev '/(libc|libm|libpthread|libdl|libgcc_s|libstdc[+]+)[.]so' |
+		awk '$3 ~ /^\// && $1 !~ /^lib(c|m|pthread|dl|gcc_s|stdc[+]+)[.]so/ {
+			print $3 }' | sort -u |
 		xargs -r cp -Lt "$dir/lib" --
 	cp "$build/lib/libbelfry-uverbs.so" "$dir/lib/"
 	# Opened at run time.
@@ -137,10 +137,11 @@ two_pes() {
 
 run() {
 	local nvshmem=${1:-$(find_nvshmem)}
-	[ -d "$nvshmem/lib" ] || { echo "no NVSHMEM at '$nvshmem'"; exit 77; }
+	[ -e "$nvshmem/lib/libnvshmem_host.so.3" ] ||
+		{ echo "no NVSHMEM at '$nvshmem'"; exit 77; }
 	export LD_LIBRARY_PATH="$PWD/lib:$nvshmem/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 	nvidia-smi --query-gpu=name,driver_version,clocks.max.sm \
-		--format=csv,noheader
+		--format=csv,noheader || echo "no nvidia-smi"
 	echo "== instructions, of which the shortest path that rings"
 	cat instructions.txt
 	attempt nvshmem_put
