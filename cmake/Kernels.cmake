@@ -24,6 +24,7 @@ target_link_libraries(belfry-bench PUBLIC belfry-hw PRIVATE Threads::Threads m)
 
 # Programs with kernels: each also as NAME_cuda, where there is nvcc.
 set(BELFRY_KERNEL_PROGRAMS bench/gpu_coll.c bench/gpu_ep.c bench/gpu_micro.c
+    bench/gpu_post.c
     examples/02_expert_parallel.c examples/03_embedding.c)
 foreach(program ${BELFRY_KERNEL_PROGRAMS})
   get_filename_component(name ${program} NAME_WE)

@@ -14,8 +14,12 @@
 
 enum { QPC = HW_QPC_OFFSET };
 
-/* The service's bits in packets, or -1: not supported. */
-static int service_of(const uint8_t *qpc)
+/*
+ * The service's bits in packets, or -1: not supported. A DC initiator that
+ * carries nothing is a datagram queue pair, of which only the local operations
+ * are left (see emu/execute.c).
+ */
+static int service_of(const struct nic *nic, const uint8_t *qpc)
 {
 	switch (hw_get(qpc, HW_QPC_ST)) {
 	case HW_QP_ST_RC:
@@ -26,6 +30,8 @@ static int service_of(const uint8_t *qpc)
 		return HW_PKT_UD;
 	case HW_QP_ST_XRC:
 		return HW_PKT_XRC;
+	case HW_QP_ST_DCI:
+		return nic->config.idle_dc ? HW_PKT_UD : -1;
 	default:
 		return -1;
 	}
@@ -85,7 +91,7 @@ static bool check_objects(struct cmd *cmd)
 {
 	const uint8_t *qpc = cmd->in + QPC;
 
-	CMD_CHECK(cmd, QPC, QPC_ST, service_of(qpc) >= 0,
+	CMD_CHECK(cmd, QPC, QPC_ST, service_of(cmd->nic, qpc) >= 0,
 		  "0 (RC), 1 (UC), 2 (UD) or 3 (XRC)");
 	CMD_CHECK(cmd, QPC, QPC_PD,
 		  cmd_pd_exists(cmd->nic, hw_get(qpc, HW_QPC_PD)),
@@ -193,7 +199,7 @@ static bool bind_memory(struct cmd *cmd, struct nic_qp *qp)
 static void bind_objects(struct nic *nic, const uint8_t *qpc, struct nic_qp *qp)
 {
 	qp->pd = qp->key_pd = hw_get(qpc, HW_QPC_PD);
-	qp->service = (uint8_t)service_of(qpc);
+	qp->service = (uint8_t)service_of(nic, qpc);
 	qp->acked = hw_pkt_is_reliable(qp->service);
 	qp->user_index = hw_get(qpc, HW_QPC_USER_INDEX);
 	qp->uar = nic_uar_get(nic, hw_get(qpc, HW_QPC_UAR_PAGE));

@@ -58,6 +58,8 @@ static bool take(struct walk *w, void *segment, uint32_t bytes)
 /* Has the service this operation? */
 static bool service_has(const struct nic_qp *qp, struct hw_wqe_op op)
 {
+	if (hw_get(qp->qpc, HW_QPC_ST) == HW_QP_ST_DCI)
+		return op.flags & HW_OPF_LOCAL;
 	if (qp->service == HW_PKT_UC)
 		return !(op.flags & HW_OPF_RESPONSE);
 	if (qp->service == HW_PKT_UD)

@@ -87,6 +87,13 @@ struct nic_config {
 	enum nic_link link;
 	enum nic_progress progress;
 
+	/*
+	 * DC initiators can be made and brought up, for libraries that make
+	 * them whether they use them or not. They carry nothing: see
+	 * docs/deviations.md.
+	 */
+	bool idle_dc;
+
 	/* 0: derived from the wire's address, so unique in a fabric. */
 	uint64_t guid;
 

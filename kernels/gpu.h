@@ -176,6 +176,17 @@ GPU_FN uint32_t gpu_warps(void)
 	return (gpu_threads() + GPU_WARP - 1) / GPU_WARP;
 }
 
+/* The clock of this thread's SM, in cycles; on the SIMT runner virtual time,
+ * which says nothing of cost. */
+GPU_FN uint64_t gpu_cycles(void)
+{
+#ifdef __CUDA_ARCH__
+	return (uint64_t)clock64();
+#else
+	return gda_dev_now_ns();
+#endif
+}
+
 /* ----------------------------------------- barriers and warp operations --- */
 
 /*

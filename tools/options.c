@@ -22,6 +22,9 @@ const char run_options_help[] =
 	"  --link TYPE       ib or roce [ib]\n"
 	"  --detect HOW      how doorbells are seen: trap, poll or auto "
 	"[auto]\n"
+	"  --dc HOW          none: DC queue pairs are refused; idle: they can "
+	"be made,\n"
+	"                    and carry nothing [none]\n"
 	"  --fabric DIR      directory through which NICs reach each other, "
 	"made if\n"
 	"                    it is not there [one for each user]\n"
@@ -93,6 +96,12 @@ static bool set_detect(struct run_options *options, const char *value)
 	return one_of(options, "--detect", value, "trap poll auto");
 }
 
+static bool set_dc(struct run_options *options, const char *value)
+{
+	options->dc = value;
+	return one_of(options, "--dc", value, "none idle");
+}
+
 /* The program may change its directory. */
 static bool set_absolute(struct run_options *options, const char *value,
 			 char out[PATH_MAX])
@@ -160,12 +169,13 @@ static const struct option {
 	bool takes_value;
 	bool (*set)(struct run_options *options, const char *value);
 } table[] = {
-	{"--nics", true, set_nics},	   {"--persona", true, set_persona},
-	{"--link", true, set_link},	   {"--detect", true, set_detect},
-	{"--fabric", true, set_fabric},	   {"--trace", true, set_trace},
-	{"--verbose", false, set_verbose}, {"-v", false, set_verbose},
-	{"--quiet", false, set_quiet},	   {"-q", false, set_quiet},
-	{"--help", false, set_help},	   {"-h", false, set_help},
+	{"--nics", true, set_nics},   {"--persona", true, set_persona},
+	{"--link", true, set_link},   {"--detect", true, set_detect},
+	{"--dc", true, set_dc},	      {"--fabric", true, set_fabric},
+	{"--trace", true, set_trace}, {"--verbose", false, set_verbose},
+	{"-v", false, set_verbose},   {"--quiet", false, set_quiet},
+	{"-q", false, set_quiet},     {"--help", false, set_help},
+	{"-h", false, set_help},
 };
 
 /* The option, and the value behind a "=" in *value. */
@@ -327,6 +337,7 @@ bool run_options_each(const struct run_options *options,
 		{"BELFRY_PERSONA", options->persona},
 		{"BELFRY_LINK", options->link},
 		{"BELFRY_DETECT", options->detect},
+		{"BELFRY_DC", options->dc},
 		{"BELFRY_LOG", options->log},
 		{"BELFRY_FABRIC", options->fabric},
 		{"BELFRY_TRACE", *options->trace ? options->trace : NULL},

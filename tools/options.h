@@ -19,7 +19,7 @@ enum {
 /* The variables of an emulated machine; NULL: leave it as it is. */
 struct run_options {
 	const char *command; /* "run" or "env" */
-	const char *nics, *persona, *link, *detect, *log;
+	const char *nics, *persona, *link, *detect, *dc, *log;
 	char fabric[PATH_MAX];
 	char trace[PATH_MAX];
 	char preload[2 * PATH_MAX]; /* LD_PRELOAD */

@@ -15,7 +15,7 @@
 set -euo pipefail
 
 kernels="02_expert_parallel_cuda 03_embedding_cuda gpu_coll_cuda gpu_ep_cuda
-	gpu_micro_cuda"
+	gpu_micro_cuda gpu_post_cuda"
 
 pack() {
 	local build=$1 cuda=$2 dir=$3 program
@@ -57,36 +57,66 @@ sanitize() {
 	done
 }
 
-# Does all of it work, over each backend?
+# placed QUEUE HEAP COMMAND...: with rings and records, and the heap, there
+placed() {
+	local queue=$1 heap=$2
+	shift 2
+	echo "-- queues: $queue, heap: $heap"
+	GDA_QUEUE_PLACE=$queue GDA_HEAP_PLACE=$heap "$@"
+}
+
+over_mlx5() {
+	local detect=$1
+	shift
+	GDA_BACKEND=mlx5 run belfry run --detect "$detect" --fabric fabric -- "$@"
+}
+
+# Does all of it work, over each backend and with memory at each place?
 measure_programs() {
-	local program detect
+	local program queue heap detect
 	for program in bin/gpu_test_*; do
 		run "$program"
 	done
-	for program in $kernels; do
-		run "$program"
-	done
-	for detect in auto trap poll; do
-		for program in $kernels; do
-			GDA_BACKEND=mlx5 run belfry run --detect $detect \
-				--fabric fabric -- "$program"
+	for program in $kernels gpu_test_kernel_errors_cuda; do
+		for queue in host gpu; do
+			for heap in host gpu; do
+				placed $queue $heap run "$program"
+				placed $queue $heap over_mlx5 poll "$program"
+			done
+		done
+		for detect in auto trap; do
+			over_mlx5 $detect "$program"
 		done
 	done
+	GDA_GPU_DMABUF=1 placed gpu gpu over_mlx5 poll 02_expert_parallel_cuda
 }
 
 measure_times() {
-	local pes type
-	# Threads that post: 1, 32 (one for each queue pair), 1,024.
-	run gpu_micro_cuda --rounds 500 --batch 16
-	run gpu_micro_cuda --qps 32 --blocks 32 --threads 32 --rounds 200
-	run gpu_micro_cuda --qps 32 --blocks 32 --threads 32 --rounds 500 --batch 16
-	for pes in 2 4 8; do
-		for type in --bf16 --fp8; do
-			run gpu_ep_cuda --pes $pes $type
-			run gpu_ep_cuda --pes $pes $type --split
+	local place pes type
+	for place in "host host" "host gpu" "gpu host" "gpu gpu"; do
+		# shellcheck disable=SC2086
+		placed $place run gpu_post_cuda
+	done
+	for place in "host host" "gpu gpu"; do
+		# Threads that post: 1, 32 (one for each queue pair), 1,024.
+		for type in "--rounds 500 --batch 16" \
+			"--rounds 200 --qps 32 --blocks 32" \
+			"--rounds 500 --qps 32 --blocks 32 --batch 16"; do
+			# shellcheck disable=SC2086
+			placed $place run gpu_micro_cuda $type
 		done
-		run gpu_coll_cuda --pes $pes
-		run gpu_coll_cuda --pes $pes --count 65536
+		for pes in 2 4 8; do
+			for type in --bf16 --fp8; do
+				# shellcheck disable=SC2086
+				placed $place run gpu_ep_cuda --pes $pes $type
+				# shellcheck disable=SC2086
+				placed $place run gpu_ep_cuda --pes $pes $type --split
+			done
+			# shellcheck disable=SC2086
+			placed $place run gpu_coll_cuda --pes $pes
+			# shellcheck disable=SC2086
+			placed $place run gpu_coll_cuda --pes $pes --count 65536
+		done
 	done
 }
 
@@ -128,6 +158,8 @@ measure_processes() {
 		# shellcheck disable=SC2086
 		GDA_BACKEND=mlx5 run ./processes.sh 2 belfry run --detect poll \
 			--fabric fabric -- $program
+		# shellcheck disable=SC2086
+		GDA_BACKEND=emu placed gpu gpu run ./processes.sh 2 $program
 	done
 	stop_mps
 }

@@ -46,6 +46,11 @@ static const struct word levels[] = {
 	{"quiet", -1},
 	{NULL, 0},
 };
+static const struct word dc_modes[] = {
+	{"none", false},
+	{"idle", true},
+	{NULL, 0},
+};
 
 /* Until the configuration is read, its own complaints are told. */
 static struct uv_config config = {.nics = 1, .log = NIC_LOG_WARN};
@@ -162,6 +167,7 @@ static void read_environment(void)
 	config.persona = (enum nic_persona)choose("BELFRY_PERSONA", personas);
 	config.link = (enum nic_link)choose("BELFRY_LINK", links);
 	config.detect = (enum uv_detect)choose("BELFRY_DETECT", detects);
+	config.idle_dc = choose("BELFRY_DC", dc_modes);
 	config.fabric = choose_fabric();
 	config.trace = choose_trace();
 	if (level >= 0)

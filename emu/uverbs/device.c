@@ -224,6 +224,7 @@ static int make(struct uv_device *device)
 	struct nic_config nic_config = {
 		.persona = config->persona,
 		.link = config->link,
+		.idle_dc = config->idle_dc,
 		.arg = device,
 		.log = on_log,
 		.event = on_event,

@@ -109,6 +109,9 @@ static int service_type(uint8_t type)
 		uv_unsupported("a raw packet queue pair");
 		return -EOPNOTSUPP;
 	case IB_UVERBS_QPT_DRIVER:
+		/* A DC target: nothing for it ever comes. */
+		if (uv_config()->idle_dc)
+			return HW_QP_ST_UD;
 		uv_unsupported("a DC queue pair");
 		return -EOPNOTSUPP;
 	default:
@@ -174,7 +177,8 @@ static int read_uar(struct uv_context *context, struct request *req)
 	uint32_t flags = req->driver.flags;
 	uint32_t bfreg = req->driver.bfreg_index;
 
-	if (req->qp.type == IB_UVERBS_QPT_XRC_TGT)
+	if (req->qp.type == IB_UVERBS_QPT_XRC_TGT ||
+	    req->qp.type == IB_UVERBS_QPT_DRIVER)
 		return 0; /* it sends nothing */
 	if (flags & MLX5_QP_FLAG_UAR_PAGE_INDEX) {
 		req->qp.uar = uv_uar_by_page(context, bfreg);
@@ -224,6 +228,11 @@ static int read_request(struct uv_call *call, struct request *req)
 		uv_unsupported("WQE signatures");
 		return -EOPNOTSUPP;
 	}
+	if (qp->type == IB_UVERBS_QPT_DRIVER &&
+	    !(req->driver.flags & MLX5_QP_FLAG_TYPE_DCT)) {
+		uv_unsupported("a DC initiator that is not made with DEVX");
+		return -EOPNOTSUPP;
+	}
 	qp->sq_sig_all = req->flags & IB_UVERBS_QP_CREATE_SQ_SIG_ALL;
 	ret = read_objects(call, qp);
 	if (!ret)
@@ -269,7 +278,8 @@ static void fill_context(const struct request *req, uint8_t *qpc)
 		return;
 	}
 	hw_set(qpc, HW_QPC_PD, qp->pd->pdn);
-	hw_set(qpc, HW_QPC_UAR_PAGE, qp->uar->page_id);
+	if (qp->uar)
+		hw_set(qpc, HW_QPC_UAR_PAGE, qp->uar->page_id);
 	hw_set(qpc, HW_QPC_USER_INDEX, req->driver.uidx);
 	hw_set(qpc, HW_QPC_CQN_SND, qp->send_cq->cqn);
 	hw_set(qpc, HW_QPC_CQN_RCV, qp->recv_cq->cqn);

@@ -281,7 +281,9 @@ static uint32_t attrs_of_type(uint8_t type, uint32_t attr_mask)
 	}
 }
 
-static int modify(struct uv_call *call, struct ib_uverbs_modify_qp *m)
+/* Its number in *qpn: a program learns a DC target's only here. */
+static int modify(struct uv_call *call, struct ib_uverbs_modify_qp *m,
+		  uint32_t *qpn)
 {
 	struct uv_qp *qp;
 	int error;
@@ -290,6 +292,7 @@ static int modify(struct uv_call *call, struct ib_uverbs_modify_qp *m)
 			    &error);
 	if (!qp)
 		return -EINVAL;
+	*qpn = qp->qpn;
 	m->attr_mask = attrs_of_type(qp->type, m->attr_mask);
 	return change(call, qp, m);
 }
@@ -297,11 +300,12 @@ static int modify(struct uv_call *call, struct ib_uverbs_modify_qp *m)
 static int modify_qp(struct uv_call *call)
 {
 	struct ib_uverbs_modify_qp req;
+	uint32_t qpn;
 	int ret = uv_call_in(call, UVERBS_ATTR_CORE_IN, &req, sizeof(req));
 
 	if (!ret && (req.attr_mask & ~((UV_QP_DEST_QPN << 1) - 1u)))
 		ret = -EOPNOTSUPP;
-	return ret ? ret : modify(call, &req);
+	return ret ? ret : modify(call, &req, &qpn);
 }
 
 static int ex_modify_qp(struct uv_call *call)
@@ -318,7 +322,7 @@ static int ex_modify_qp(struct uv_call *call)
 		ret = -EOPNOTSUPP;
 	}
 	if (!ret)
-		ret = modify(call, &req.base);
+		ret = modify(call, &req.base, &driver.dctn);
 	if (!ret)
 		ret = uv_call_out(call, UVERBS_ATTR_CORE_OUT, &resp,
 				  sizeof(resp));

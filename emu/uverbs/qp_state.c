@@ -22,6 +22,8 @@ enum {
 	UD = 1 << 2,
 	INI = 1 << 3, /* XRC */
 	TGT = 1 << 4,
+	DCT = 1 << 5, /* ends in RTR; Linux drivers/infiniband/hw/mlx5/qp.c,
+		       * mlx5_ib_modify_dct() */
 	CONNECTED = RC | UC | INI | TGT,
 	RELIABLE_REQUESTER = RC | INI,
 	RELIABLE_RESPONDER = RC | TGT,
@@ -42,8 +44,10 @@ static const struct {
 } rows[] = {
 	{UV_QPS_RESET, UV_QPS_INIT, UD,
 	 UV_QP_PKEY_INDEX | UV_QP_PORT | UV_QP_QKEY, 0},
-	{UV_QPS_RESET, UV_QPS_INIT, CONNECTED,
+	{UV_QPS_RESET, UV_QPS_INIT, CONNECTED | DCT,
 	 UV_QP_PKEY_INDEX | UV_QP_PORT | UV_QP_ACCESS_FLAGS, 0},
+	{UV_QPS_INIT, UV_QPS_RTR, DCT,
+	 UV_QP_AV | UV_QP_PATH_MTU | UV_QP_MIN_RNR_TIMER, 0},
 	{UV_QPS_INIT, UV_QPS_INIT, UD, 0,
 	 UV_QP_PKEY_INDEX | UV_QP_PORT | UV_QP_QKEY},
 	{UV_QPS_INIT, UV_QPS_INIT, CONNECTED, 0,
@@ -88,6 +92,8 @@ static uint8_t type_bit(uint8_t type)
 		return INI;
 	case IB_UVERBS_QPT_XRC_TGT:
 		return TGT;
+	case IB_UVERBS_QPT_DRIVER:
+		return DCT;
 	default:
 		return 0;
 	}

@@ -50,6 +50,7 @@ struct uv_config {
 	enum uv_detect detect;	  /* BELFRY_DETECT: auto trap poll */
 	enum nic_log_level log;	  /* BELFRY_LOG: error warn info */
 	bool quiet;		  /* BELFRY_LOG=quiet */
+	bool idle_dc;		  /* BELFRY_DC: none idle */
 	const char *fabric;	  /* BELFRY_FABRIC; NULL: the user's default */
 	const char *trace;	  /* BELFRY_TRACE: a file; NULL: none */
 };

@@ -134,6 +134,36 @@ GDA_DEV void gda_order_wqe_before_register_gpu(void *reg, uint64_t value)
 }
 
 /*
+ * The two stores of ringing with no order at all, to see what the order costs.
+ * A NIC that sees the register may see old records and old WQEs.
+ */
+GDA_DEV void gda_order_unordered_record(be32 *record, be32 value)
+{
+#ifdef __CUDA_ARCH__
+	asm volatile("st.relaxed.sys.global.b32 [%0], %1;" ::"l"(record),
+		     "r"(value.raw)
+		     : "memory");
+#elif !defined(__CUDACC__)
+	__atomic_store_n(&record->raw, value.raw, __ATOMIC_RELAXED);
+#else
+	(void)record, (void)value;
+#endif
+}
+
+GDA_DEV void gda_order_unordered_register(void *reg, uint64_t value)
+{
+#ifdef __CUDA_ARCH__
+	asm volatile("st.mmio.relaxed.sys.global.b64 [%0], %1;" ::"l"(reg),
+		     "l"(value)
+		     : "memory");
+#elif !defined(__CUDACC__)
+	__atomic_store_n((uint64_t *)reg, value, __ATOMIC_RELAXED);
+#else
+	(void)reg, (void)value;
+#endif
+}
+
+/*
  * One 16-byte segment of a WQE, in one store where the machine has one. No
  * order by itself: the record or the register comes after it. Both ends are
  * aligned to 16 bytes, or *segment to 8.

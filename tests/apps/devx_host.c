@@ -242,7 +242,7 @@ static void qp_fill(const struct host *host, const struct qp *qp, uint8_t *in,
 	hw_set(in, HW_CMD_IN_OPCODE, HW_CMD_CREATE_QP);
 	hw_set(in, HW_CREATE_QP_UMEM_ID, qp->umem.handle->umem_id);
 	hw_set(in, HW_CREATE_QP_UMEM_VALID, 1);
-	hw_set(qpc, HW_QPC_ST, HW_QP_ST_RC);
+	hw_set(qpc, HW_QPC_ST, receive->service);
 	hw_set(qpc, HW_QPC_PM_STATE, HW_PM_MIGRATED);
 	hw_set(qpc, HW_QPC_PD, host->pdn);
 	hw_set(qpc, HW_QPC_LOG_SQ_SIZE, log2_of(SQ_DEPTH));

@@ -103,13 +103,14 @@ struct qp {
 	volatile uint64_t *reg; /* the doorbell register */
 };
 
-/* What CREATE_QP is told of the receive side. */
+/* What CREATE_QP is told beside the send queue. */
 struct qp_receive {
 	uint32_t cqn;
-	uint32_t srqn; /* 0: no receive queue at all */
+	uint32_t srqn;	 /* 0: no receive queue at all */
+	uint8_t service; /* enum hw_qp_st; 0: RC */
 };
 
-/* An RC QP in RESET whose send queue has SQ_DEPTH basic blocks. */
+/* A QP in RESET whose send queue has SQ_DEPTH basic blocks. */
 void qp_open(const struct host *host, struct qp *qp, uint32_t send_cqn,
 	     const struct qp_receive *receive,
 	     const struct mlx5dv_devx_uar *uar);

@@ -45,6 +45,7 @@ done
 status 125 'cx5 cx6 cx7 cx8' run --persona cx4 -- true
 status 125 'ib roce' run --link=eth -- true
 status 125 'trap poll auto' run --detect never -- true
+status 125 'none idle' run --dc never -- true
 status 125 'no/such' run --trace "$work/no/such" -- true
 status 0 '^2$' run --nics=2 -v --persona cx8 --link roce --detect poll -- \
 	sh -c 'ls /sys/class/infiniband | wc -l'
