@@ -140,7 +140,7 @@ run() {
 
 case ${1:-} in
 pack)
-	[ $# = 5 ] || { echo "usage: see the top of $0"; exit 2; }
+	[ $# = 4 ] || { echo "usage: see the top of $0"; exit 2; }
 	pack "$2" "$3" "$4"
 	;;
 run)
