@@ -462,6 +462,27 @@ bool gpu_knows(const struct cuda_api *api, cuda_ptr ptr)
 	return !managed;
 }
 
+/*
+ * Does device memory that begins at first last until there? A GPU's memory is
+ * shown to devices in pages of 64 KiB, so who registers it may count in pages
+ * and go beyond the end of what was allocated, as NVSHMEM does.
+ */
+static bool lasts_until(const struct cuda_api *api, cuda_ptr first,
+			cuda_ptr last)
+{
+	cuda_ptr start = 0;
+	size_t len = 0;
+
+	if (gpu_knows(api, last))
+		return true;
+	return api->pointer_attribute(&start, CUDA_ATTR_RANGE_START, first) ==
+		       CUDA_OK &&
+	       api->pointer_attribute(&len, CUDA_ATTR_RANGE_SIZE, first) ==
+		       CUDA_OK &&
+	       last < ((start + len + GPU_PAGE - 1) &
+		       ~(cuda_ptr)(GPU_PAGE - 1));
+}
+
 bool dma_is_cuda(const void *addr)
 {
 	const struct cuda_api *api = cuda_api_if_loaded();
@@ -479,7 +500,7 @@ int dma_cuda_attach(const struct nic_mem *mem, void **address, const char **why)
 	if (!api)
 		return -ENOTSUP;
 	*why = "it is not device memory that the CUDA driver knows";
-	if (!gpu_knows(api, first) || !gpu_knows(api, last) ||
+	if (!gpu_knows(api, first) || !lasts_until(api, first, last) ||
 	    last > DMA_ADDRESS_MASK || !context_of(api, first, &context))
 		return -EINVAL;
 	pthread_mutex_lock(&lock);

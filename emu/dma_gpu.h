@@ -13,12 +13,13 @@
 #include "emu/dma.h"
 
 enum {
+	GPU_PAGE = 64 << 10,
 	GPU_BOUNCE = 4 << 20,
 	GPU_CHUNK = 512 << 10, /* of a long copy */
 	GPU_MOVE = 64 << 10,   /* longer moves do not wait for others */
 	GPU_SLOTS = 16,	       /* kernels that may be on their way */
 	GPU_MOVES = 64,	       /* that wait */
-	GPU_RANGES = 4,
+	GPU_RANGES = 16,
 	GPU_PARAMETERS_MAX = 8,
 };
 
@@ -38,10 +39,12 @@ struct gpu_move {
 	uint64_t len;
 };
 
-/* An allocation; len 0: unknown. */
+/* An allocation; len 0: none. */
 struct gpu_range {
 	cuda_ptr start;
 	size_t len;
+	unsigned long long id;
+	bool used; /* by a move that waits */
 };
 
 /* Is it device memory that CUDA knows? Managed memory is the CPU's too. */

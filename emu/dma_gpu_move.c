@@ -23,47 +23,79 @@ enum { THREADS = 256 };
 static bool find_range(struct gpu *gpu, cuda_ptr at, struct gpu_range *range)
 {
 	const struct cuda_api *api = gpu->api;
-	cuda_ptr start = 0;
-	size_t len = 0;
 
-	if (!gpu_knows(api, at) ||
-	    api->pointer_attribute(&start, CUDA_ATTR_RANGE_START, at) !=
-		    CUDA_OK ||
-	    api->pointer_attribute(&len, CUDA_ATTR_RANGE_SIZE, at) != CUDA_OK)
-		return false;
-	range->start = start;
-	range->len = len;
-	return at - start < len;
+	range->used = true;
+	if (gpu_knows(api, at) &&
+	    api->pointer_attribute(&range->start, CUDA_ATTR_RANGE_START, at) ==
+		    CUDA_OK &&
+	    api->pointer_attribute(&range->len, CUDA_ATTR_RANGE_SIZE, at) ==
+		    CUDA_OK &&
+	    api->pointer_attribute(&range->id, CUDA_ATTR_BUFFER_ID, at) ==
+		    CUDA_OK &&
+	    at - range->start < range->len)
+		return true;
+	range->len = 0;
+	return false;
+}
+
+static bool is_the_same(struct gpu *gpu, const struct gpu_range *range)
+{
+	unsigned long long id = 0;
+
+	return gpu->api->pointer_attribute(&id, CUDA_ATTR_BUFFER_ID,
+					   range->start) == CUDA_OK &&
+	       id == range->id;
+}
+
+/* The remembered range of this address. Once for each batch it is asked
+ * whether it is still the same. */
+static struct gpu_range *recall(struct gpu *gpu, cuda_ptr at)
+{
+	struct gpu_range *range = gpu->ranges;
+
+	for (; range < gpu->ranges + GPU_RANGES; range++) {
+		if (at - range->start >= range->len)
+			continue;
+		if (!range->used && !is_the_same(gpu, range)) {
+			range->len = 0;
+			continue;
+		}
+		range->used = true;
+		return range;
+	}
+	return NULL;
 }
 
 /* Is all of it in one allocation? The last few are remembered. */
 static bool is_there(struct gpu *gpu, cuda_ptr at, uint64_t len)
 {
-	struct gpu_range *range = gpu->ranges;
-	unsigned i;
+	struct gpu_range *range = recall(gpu, at);
 
-	for (i = 0; i < GPU_RANGES; i++, range++)
-		if (at - range->start < range->len)
-			return len <= range->len - (at - range->start);
-	range = &gpu->ranges[gpu->range_next++ % GPU_RANGES];
-	range->len = 0;
-	return find_range(gpu, at, range) &&
-	       len <= range->len - (at - range->start);
+	if (!range) {
+		range = &gpu->ranges[gpu->range_next++ % GPU_RANGES];
+		/* A move that waits is in what is forgotten now. */
+		if (range->used && !gpu_moves_carry_out(gpu))
+			return false;
+		if (!find_range(gpu, at, range))
+			return false;
+	}
+	return len <= range->len - (at - range->start);
 }
 
-/* Since they were remembered, one may have been freed. Forgets them. */
+/* Since the moves came that wait, one may have been freed. */
 static bool are_still_there(struct gpu *gpu)
 {
-	struct gpu_range now;
+	struct gpu_range *range = gpu->ranges;
 	bool all = true;
-	unsigned i;
 
-	for (i = 0; i < GPU_RANGES; i++) {
-		if (!gpu->ranges[i].len)
+	for (; range < gpu->ranges + GPU_RANGES; range++) {
+		if (!range->used)
 			continue;
-		all &= find_range(gpu, gpu->ranges[i].start, &now) &&
-		       now.len == gpu->ranges[i].len;
-		gpu->ranges[i].len = 0;
+		range->used = false;
+		if (range->len && is_the_same(gpu, range))
+			continue;
+		range->len = 0;
+		all = false;
 	}
 	return all;
 }
@@ -77,9 +109,7 @@ static bool by_kernel(struct gpu *gpu)
 	void *parameters[] = {NULL, &moves, &count};
 	struct gpu_kernel_call call = {GPU_KERNEL_MOVE, THREADS, parameters, 0};
 
-	/* One is faster by copies, which nobody waits for here. */
-	return count > 1 && gpu_settle_copies(gpu) &&
-	       gpu_call_kernel(gpu, &call);
+	return gpu_settle_copies(gpu) && gpu_call_kernel(gpu, &call);
 }
 
 /* Does it read what one of those behind first writes? */
@@ -156,6 +186,9 @@ int gpu_move(struct gpu *gpu, cuda_ptr dst, cuda_ptr src, size_t len)
 		return -EIO;
 	if (!is_there(gpu, dst, len))
 		return -EFAULT;
+	/* That may have sent off what waited, and src counts as unused. */
+	if (!gpu->move_count && !is_there(gpu, src, len))
+		return -EIO;
 	if (gpu->move_count == GPU_MOVES && !gpu_moves_carry_out(gpu))
 		return -EFAULT;
 	gpu->moves[gpu->move_count++] = move;

@@ -23,7 +23,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void test_device_to_device_goes_through_the_buffer(void **state)
+static void test_a_full_gpu_moves_through_the_buffer(void **state)
 {
 	struct t_device from = t_device(BYTES), to = t_device(BYTES);
 	struct fake_cuda_op ops[64];
@@ -31,6 +31,7 @@ static void test_device_to_device_goes_through_the_buffer(void **state)
 
 	(void)state;
 	t_fill(from.view, BYTES, 7);
+	t_cuda()->set_full(true);
 	t_cuda()->forget_ops();
 	assert_int_equal(dma_copy(to.dma, from.dma, 100), 0);
 	assert_int_equal(dma_settle(), 0);
@@ -209,7 +210,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_teardown(name, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_device_to_device_goes_through_the_buffer),
+		T(test_a_full_gpu_moves_through_the_buffer),
 		T(test_many_small_moves_are_one_kernel),
 		T(test_a_full_gpu_gets_its_moves_by_copies),
 		T(test_accesses_keep_their_order),

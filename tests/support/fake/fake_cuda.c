@@ -286,6 +286,7 @@ EXPORT result cuPointerGetAttribute(void *data, int attribute, uint64_t ptr)
 	case 2:
 		*(unsigned *)data = 2;
 		return end(OK);
+	case 7: /* addresses are used once */
 	case 11:
 		*(uint64_t *)data = (uintptr_t)fake_block(ptr, NULL);
 		return end(OK);
