@@ -31,7 +31,7 @@ enum cuda_error {
 enum cuda_constant {
 	CUDA_ATTR_CONTEXT = 1,	   /* CUpointer_attribute */
 	CUDA_ATTR_MEMORY_TYPE = 2, /* 0 for memory that CUDA does not know */
-	CUDA_ATTR_BUFFER_ID = 7, /* of an allocation; none has it twice */
+	CUDA_ATTR_BUFFER_ID = 7,   /* of an allocation; none has it twice */
 	CUDA_ATTR_IS_MANAGED = 8,
 	CUDA_ATTR_DEVICE_ORDINAL = 9,
 	CUDA_ATTR_RANGE_START = 11, /* of the allocation */
