@@ -29,6 +29,33 @@ GDA_DEV void gda_dev_store(const struct gda_dev_qp *qp, uint64_t *counter,
 		gda_order_store_counter_block(counter, value);
 }
 
+/* See order.h for what these three do not promise. */
+GDA_DEV uint64_t gda_dev_peek(const struct gda_dev_qp *qp,
+			      const uint64_t *counter)
+{
+	return qp->shared == GDA_SHARED_GPU
+		       ? gda_order_peek_counter(counter)
+		       : gda_order_peek_counter_block(counter);
+}
+
+GDA_DEV void gda_dev_note(const struct gda_dev_qp *qp, uint64_t *counter,
+			  uint64_t value)
+{
+	if (qp->shared == GDA_SHARED_GPU)
+		gda_order_note_counter(counter, value);
+	else
+		gda_order_note_counter_block(counter, value);
+}
+
+GDA_DEV bool gda_dev_claim(const struct gda_dev_qp *qp, uint64_t *counter,
+			   uint64_t expected, uint64_t desired)
+{
+	return qp->shared == GDA_SHARED_GPU
+		       ? gda_order_claim_counter(counter, expected, desired)
+		       : gda_order_claim_counter_block(counter, expected,
+						       desired);
+}
+
 GDA_DEV bool gda_dev_cas(const struct gda_dev_qp *qp, uint64_t *counter,
 			 uint64_t expected, uint64_t desired)
 {
@@ -41,7 +68,7 @@ GDA_DEV bool gda_dev_cas(const struct gda_dev_qp *qp, uint64_t *counter,
 /* 0 while operations can be posted and completed, else what they return. */
 GDA_DEV int gda_dev_verdict(const struct gda_dev_qp *qp)
 {
-	uint64_t state = gda_order_load_counter(&qp->error);
+	uint64_t state = gda_order_peek_counter(&qp->error);
 
 	if (state == GDA_DEV_SOUND)
 		return 0;

@@ -98,13 +98,13 @@ GDA_DEV void gda_dev_ring_now(struct gda_dev_qp *qp, uint64_t from,
 /* As far as WQEs are written. Requires: the caller owns the doorbell. */
 GDA_DEV void gda_dev_ring_ready(struct gda_dev_qp *qp)
 {
-	uint64_t ready = gda_dev_load(qp, &qp->ready);
-	uint64_t from = gda_dev_load(qp, &qp->posted);
+	uint64_t ready = gda_dev_peek(qp, &qp->ready);
+	uint64_t from = gda_dev_peek(qp, &qp->posted);
 
 	if (ready == from)
 		return;
 	/* Before the register: a poller may see the CQE at once. */
-	gda_dev_store(qp, &qp->posted, ready);
+	gda_dev_note(qp, &qp->posted, ready);
 	gda_dev_ring_now(qp, from, ready);
 }
 
@@ -115,7 +115,7 @@ GDA_DEV_SLOW int gda_dev_ring_shared(const struct gda_dev *dev,
 	struct gda_dev_wait wait = {0, 0};
 	int rc;
 
-	while (gda_dev_load(qp, &qp->posted) < index) {
+	while (gda_dev_peek(qp, &qp->posted) < index) {
 		if (gda_order_try_take(&qp->bell_taken)) {
 			gda_dev_ring_ready(qp);
 			gda_order_give_back(&qp->bell_taken);
@@ -147,9 +147,12 @@ GDA_DEV void gda_dev_mark_ready(const struct gda_dev *dev,
 				struct gda_dev_qp *qp, uint64_t base,
 				uint64_t end)
 {
-	if (qp->shared)
-		while (gda_dev_load(qp, &qp->ready) != base)
-			gda_dev_pause(dev);
+	if (!qp->shared) {
+		gda_dev_note(qp, &qp->ready, end);
+		return;
+	}
+	while (gda_dev_peek(qp, &qp->ready) != base)
+		gda_dev_pause(dev);
 	gda_dev_store(qp, &qp->ready, end);
 }
 

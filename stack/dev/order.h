@@ -59,7 +59,8 @@
 GDA_DEV void gda_order_wqe_before_record(be32 *record, be32 value)
 {
 #ifdef __CUDA_ARCH__
-	asm volatile("st.release.sys.global.b32 [%0], %1;" ::"l"(record),
+	asm volatile("fence.acq_rel.sys;\n\t"
+		     "st.relaxed.sys.global.b32 [%0], %1;" ::"l"(record),
 		     "r"(value.raw)
 		     : "memory");
 #elif !defined(__CUDACC__)
@@ -290,7 +291,17 @@ GDA_DEV uint32_t gda_order_load_signal_32(const void *addr)
 /*
  * The calls of this group come in two scopes: plain for threads of this GPU
  * (or CPU threads), _block for threads of one block. What a thread did before
- * a store, add or exchange is visible to one that has loaded its result.
+ * a store, add or exchange is visible to one that has loaded its result, or
+ * has peeked at it and stored, or rung, since.
+ *
+ * Fences are the cost of posting, and every acquire empties the L1 cache. So
+ * there are three forms for what publishes nothing by itself:
+ *   peek   the value is compared, or a later store or ring of this thread
+ *          publishes what it stands for (their fence is one of both kinds)
+ *   note   a later fence of this thread comes before whoever depends on it
+ *   claim  a compare-and-swap that hands out places, not what is in them
+ * What is written because of a peek comes after it, as a GPU does not guess;
+ * C11 promises less, so there they are acquire and release.
  */
 #ifdef __CUDACC__
 #define GDA_ORDER_SCOPED(name, scope)                                          \
@@ -304,11 +315,40 @@ GDA_DEV uint32_t gda_order_load_signal_32(const void *addr)
 			      : "memory");                                     \
 		return value;                                                  \
 	}                                                                      \
+	GDA_DEV uint64_t gda_order_peek_##name(const uint64_t *at)             \
+	{                                                                      \
+		uint64_t value = 0;                                            \
+                                                                               \
+		GDA_ORDER_PTX("ld.relaxed." scope ".b64 %0, [%1];"             \
+			      : "=l"(value)                                    \
+			      : "l"(at)                                        \
+			      : "memory");                                     \
+		return value;                                                  \
+	}                                                                      \
 	GDA_DEV void gda_order_store_##name(uint64_t *at, uint64_t value)      \
 	{                                                                      \
-		GDA_ORDER_PTX("st.release." scope ".b64 [%0], %1;" ::"l"(at),  \
+		GDA_ORDER_PTX("fence.acq_rel." scope ";\n\t"                   \
+			      "st.relaxed." scope ".b64 [%0], %1;" ::"l"(at),  \
 			      "l"(value)                                       \
 			      : "memory");                                     \
+	}                                                                      \
+	GDA_DEV void gda_order_note_##name(uint64_t *at, uint64_t value)       \
+	{                                                                      \
+		GDA_ORDER_PTX("st.relaxed." scope ".b64 [%0], %1;" ::"l"(at),  \
+			      "l"(value)                                       \
+			      : "memory");                                     \
+	}                                                                      \
+	GDA_DEV bool gda_order_claim_##name(uint64_t *at, uint64_t expected,   \
+					    uint64_t desired)                  \
+	{                                                                      \
+		uint64_t old = 0;                                              \
+                                                                               \
+		GDA_ORDER_PTX("atom.relaxed." scope                            \
+			      ".cas.b64 %0, [%1], %2, %3;"                     \
+			      : "=l"(old)                                      \
+			      : "l"(at), "l"(expected), "l"(desired)           \
+			      : "memory");                                     \
+		return old == expected;                                        \
 	}                                                                      \
 	GDA_DEV bool gda_order_cas_##name(uint64_t *at, uint64_t expected,     \
 					  uint64_t desired)                    \
@@ -389,6 +429,19 @@ GDA_DEV uint32_t gda_order_load_signal_32(const void *addr)
 		return __atomic_compare_exchange_n(at, &expected, desired,     \
 						   false, __ATOMIC_ACQ_REL,    \
 						   __ATOMIC_ACQUIRE);          \
+	}                                                                      \
+	GDA_DEV uint64_t gda_order_peek_##name(const uint64_t *at)             \
+	{                                                                      \
+		return gda_order_load_##name(at);                              \
+	}                                                                      \
+	GDA_DEV void gda_order_note_##name(uint64_t *at, uint64_t value)       \
+	{                                                                      \
+		gda_order_store_##name(at, value);                             \
+	}                                                                      \
+	GDA_DEV bool gda_order_claim_##name(uint64_t *at, uint64_t expected,   \
+					    uint64_t desired)                  \
+	{                                                                      \
+		return gda_order_cas_##name(at, expected, desired);            \
 	}                                                                      \
 	GDA_DEV uint32_t gda_order_load_##name##_32(const uint32_t *at)        \
 	{                                                                      \

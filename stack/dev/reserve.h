@@ -28,15 +28,16 @@ GDA_DEV bool gda_dev_try_reserve(struct gda_dev_qp *qp, uint32_t count,
 	uint64_t completed, head;
 
 	do {
-		/* In this order: completed never overtakes reserved. */
-		completed = gda_dev_load(qp, &qp->completed);
-		head = gda_dev_load(qp, &qp->reserved);
+		/* Of two moments, head may be behind completed: it looks full,
+		 * or the claim fails. */
+		completed = gda_dev_peek(qp, &qp->completed);
+		head = gda_dev_peek(qp, &qp->reserved);
 		if (head + count - completed > qp->depth)
 			return false;
 	} while (qp->shared &&
-		 !gda_dev_cas(qp, &qp->reserved, head, head + count));
+		 !gda_dev_claim(qp, &qp->reserved, head, head + count));
 	if (!qp->shared)
-		gda_dev_store(qp, &qp->reserved, head + count);
+		gda_dev_note(qp, &qp->reserved, head + count);
 	*base = head;
 	return true;
 }
