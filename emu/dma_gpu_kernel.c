@@ -27,6 +27,9 @@ enum gpu_slot_state {
 	SLOT_NOTHING_DONE = 3,
 };
 
+_Static_assert(GPU_MOVES * sizeof(struct gpu_move) == 1536,
+	       "the kernel's list has room for them");
+
 /* An atomic takes 12 us in all if there is room (measured on an H100). */
 #define START_NS (500ull * 1000)
 /* One that runs is done in microseconds. */

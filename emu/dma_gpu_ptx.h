@@ -26,6 +26,7 @@
  *
  * The moves of dma_gpu_move.c, by one block, one move after the other:
  *
+ *   list = moves, 16 bytes a thread;        shared by the block
  *   if (thread == 0) {
  *           slot->state = RUNS;
  *           fence;
@@ -33,13 +34,19 @@
  *   }
  *   barrier;
  *   if (is_cancelled) { if (thread == 0) slot->state = NOTHING_DONE; return; }
- *   for (move = moves; move < moves + count; move++) {
+ *   for (move = list; move < list + count; move++) {
  *           for each word of the largest size, 16 to 1 bytes, to which both
  *           addresses and the length are aligned, threads side by side:
  *                   store(load(word));
- *           barrier; fence;                 before all stores of the next
+ *           barrier;
+ *           if (thread == 0) fence;         the stores of all are seen
+ *           barrier;                        before any of the next
  *   }
  *   if (thread == 0) { fence; slot->state = DONE; }
+ *
+ * Reads of host memory are few, and one thread fences for all: each is about
+ * a microsecond, and those of several threads wait for each other. Requires
+ * count <= GPU_MOVES, and 96 threads for as many.
  *
  * A word is one access, as dma_copy() promises of those of 1 to 8 bytes.
  */
@@ -49,24 +56,26 @@
 #define GPU_ATOMIC_NAME "belfry_atomic"
 #define GPU_MOVE_NAME	"belfry_move"
 
+/* clang-format off */
+
 /* Copy words of one size until this thread is past the end. */
-#define GPU_MOVE_WORDS(label, type, reg)                                       \
-	label ":\n"                                                            \
-	      "  setp.ge.u64 %p, %at, %len;\n"                                 \
-	      "  @%p bra NEXT;\n"                                              \
-	      "  add.u64 %a, %src, %at;\n"                                     \
-	      "  add.u64 %b, %dst, %at;\n"                                     \
-	      "  ld.relaxed.sys." type " " reg ", [%a];\n"                     \
-	      "  st.relaxed.sys." type " [%b], " reg ";\n"                     \
-	      "  add.u64 %at, %at, %step;\n"                                   \
-	      "  bra " label ";\n"
+#define GPU_MOVE_WORDS(label, type, reg) \
+	label ":\n" \
+	"  setp.ge.u64 %p, %at, %len;\n" \
+	"  @%p bra NEXT;\n" \
+	"  add.u64 %a, %src, %at;\n" \
+	"  add.u64 %b, %dst, %at;\n" \
+	"  ld.relaxed.gpu." type " " reg ", [%a];\n" \
+	"  st.relaxed.gpu." type " [%b], " reg ";\n" \
+	"  add.u64 %at, %at, %step;\n" \
+	"  bra " label ";\n"
 
 /* Go there if the words are no larger than that. */
-#define GPU_MOVE_CHOOSE(label, mask, shift)                                    \
-	"  shl.b64 %at, %thread8, " shift ";\n"                                \
-	"  shl.b64 %step, %threads8, " shift ";\n"                             \
-	"  and.b64 %a, %bits, " mask ";\n"                                     \
-	"  setp.ne.u64 %p, %a, 0;\n"                                           \
+#define GPU_MOVE_CHOOSE(label, mask, shift) \
+	"  shl.b64 %at, %thread8, " shift ";\n" \
+	"  shl.b64 %step, %threads8, " shift ";\n" \
+	"  and.b64 %a, %bits, " mask ";\n" \
+	"  setp.ne.u64 %p, %a, 0;\n" \
 	"  @%p bra " label ";\n"
 
 static const char gpu_kernels_ptx[] =
@@ -144,18 +153,30 @@ static const char gpu_kernels_ptx[] =
 	"  .param .u64 slot, .param .u64 moves, .param .u32 count)\n"
 	"{\n"
 	"  .shared .u32 is_cancelled;\n"
+	"  .shared .align 16 .b8 list[1536];\n"
 	"  .reg .pred %first, %p;\n"
 	"  .reg .b16 %v1, %v2;\n"
-	"  .reg .b32 %thread, %threads, %left, %v4;\n"
-	"  .reg .b64 %slot, %move, %dst, %src, %len, %at, %step;\n"
+	"  .reg .b32 %thread, %threads, %left, %at4, %v4;\n"
+	"  .reg .b64 %slot, %moves, %dst, %src, %len, %at, %step;\n"
 	"  .reg .b64 %thread8, %threads8, %a, %b, %bits, %v8, %low, %high;\n"
 	"  ld.param.u64 %slot, [slot];\n"
-	"  ld.param.u64 %move, [moves];\n"
+	"  ld.param.u64 %moves, [moves];\n"
 	"  ld.param.u32 %left, [count];\n"
 	"  mov.u32 %thread, %tid.x;\n"
 	"  mov.u32 %threads, %ntid.x;\n"
 	"  cvt.u64.u32 %thread8, %thread;\n"
 	"  cvt.u64.u32 %threads8, %threads;\n"
+	"  mov.u32 %at4, list;\n"
+	"  shl.b32 %v4, %thread, 4;\n"
+	"  mul.lo.u32 %threads, %left, 24;\n"
+	"  setp.ge.u32 %p, %v4, %threads;\n"
+	"  @%p bra LISTED;\n"
+	"  cvt.u64.u32 %a, %v4;\n"
+	"  add.u64 %a, %moves, %a;\n"
+	"  ld.relaxed.sys.v2.u64 {%low, %high}, [%a];\n"
+	"  add.u32 %v4, %v4, %at4;\n"
+	"  st.shared.v2.u64 [%v4], {%low, %high};\n"
+	"LISTED:\n"
 	"  setp.eq.u32 %first, %thread, 0;\n"
 	"  @!%first bra MEET;\n"
 	"  st.relaxed.sys.u32 [%slot], 1;\n"
@@ -170,55 +191,48 @@ static const char gpu_kernels_ptx[] =
 	"MOVE:\n"
 	"  setp.eq.u32 %p, %left, 0;\n"
 	"  @%p bra END;\n"
-	"  ld.relaxed.sys.u64 %dst, [%move];\n"
-	"  ld.relaxed.sys.u64 %src, [%move+8];\n"
-	"  ld.relaxed.sys.u64 %len, [%move+16];\n"
+	"  ld.shared.u64 %dst, [%at4];\n"
+	"  ld.shared.u64 %src, [%at4+8];\n"
+	"  ld.shared.u64 %len, [%at4+16];\n"
 	"  or.b64 %bits, %dst, %src;\n"
-	"  or.b64 %bits, %bits, %len;\n" GPU_MOVE_CHOOSE(
-		"BYTES_1", "1", "0") GPU_MOVE_CHOOSE("BYTES_2", "3", "1")
-		GPU_MOVE_CHOOSE("BYTES_4", "7", "2") GPU_MOVE_CHOOSE(
-			"BYTES_8", "15",
-			"3") "  shl.b64 %at, %thread8, 4;\n"
-			     "  shl.b64 %step, %threads8, 4;\n"
-			     "BYTES_16:\n"
-			     "  setp.ge.u64 %p, %at, %len;\n"
-			     "  @%p bra NEXT;\n"
-			     "  add.u64 %a, %src, %at;\n"
-			     "  add.u64 %b, %dst, %at;\n"
-			     "  ld.relaxed.sys.v2.u64 {%low, %high}, [%a];\n"
-			     "  st.relaxed.sys.v2.u64 [%b], {%low, %high};\n"
-			     "  add.u64 %at, %at, %step;\n"
-			     "  bra BYTES_16;\n" GPU_MOVE_WORDS(
-				     "BYTES_8", "u64",
-				     "%v8") GPU_MOVE_WORDS("BYTES_4", "u32",
-							   "%v4")
-				     GPU_MOVE_WORDS("BYTES_2", "u16", "%v2")
-					     GPU_MOVE_WORDS(
-						     "BYTES_1", "u8",
-						     "%v1") "NEXT:\n"
-							    "  bar.sync 0;\n"
-							    "  "
-							    "fence.acq_rel.gpu;"
-							    "\n"
-							    "  add.u64 %move, "
-							    "%move, 24;\n"
-							    "  sub.u32 %left, "
-							    "%left, 1;\n"
-							    "  bra MOVE;\n"
-							    "END:\n"
-							    "  @!%first bra "
-							    "OUT;\n"
-							    "  fence.sc.sys;\n"
-							    "  "
-							    "st.relaxed.sys."
-							    "u32 [%slot], 2;\n"
-							    "OUT:\n"
-							    "  ret;\n"
-							    "NOTHING:\n"
-							    "  @%first "
-							    "st.relaxed.sys."
-							    "u32 [%slot], 3;\n"
-							    "  ret;\n"
-							    "}\n";
+	"  or.b64 %bits, %bits, %len;\n"
+	GPU_MOVE_CHOOSE("BYTES_1", "1", "0")
+	GPU_MOVE_CHOOSE("BYTES_2", "3", "1")
+	GPU_MOVE_CHOOSE("BYTES_4", "7", "2")
+	GPU_MOVE_CHOOSE("BYTES_8", "15", "3")
+	"  shl.b64 %at, %thread8, 4;\n"
+	"  shl.b64 %step, %threads8, 4;\n"
+	"BYTES_16:\n"
+	"  setp.ge.u64 %p, %at, %len;\n"
+	"  @%p bra NEXT;\n"
+	"  add.u64 %a, %src, %at;\n"
+	"  add.u64 %b, %dst, %at;\n"
+	"  ld.relaxed.gpu.v2.u64 {%low, %high}, [%a];\n"
+	"  st.relaxed.gpu.v2.u64 [%b], {%low, %high};\n"
+	"  add.u64 %at, %at, %step;\n"
+	"  bra BYTES_16;\n"
+	GPU_MOVE_WORDS("BYTES_8", "u64", "%v8")
+	GPU_MOVE_WORDS("BYTES_4", "u32", "%v4")
+	GPU_MOVE_WORDS("BYTES_2", "u16", "%v2")
+	GPU_MOVE_WORDS("BYTES_1", "u8", "%v1")
+	"NEXT:\n"
+	"  bar.sync 0;\n"
+	"  @%first fence.acq_rel.gpu;\n"
+	"  bar.sync 0;\n"
+	"  add.u32 %at4, %at4, 24;\n"
+	"  sub.u32 %left, %left, 1;\n"
+	"  bra MOVE;\n"
+	"END:\n"
+	"  @!%first bra OUT;\n"
+	"  fence.sc.sys;\n"
+	"  st.relaxed.sys.u32 [%slot], 2;\n"
+	"OUT:\n"
+	"  ret;\n"
+	"NOTHING:\n"
+	"  @%first st.relaxed.sys.u32 [%slot], 3;\n"
+	"  ret;\n"
+	"}\n";
+
+/* clang-format on */
 
 #endif
