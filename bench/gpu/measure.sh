@@ -73,16 +73,23 @@ over_mlx5() {
 
 # Does all of it work, over each backend and with memory at each place?
 measure_programs() {
-	local program queue heap detect
-	for program in bin/gpu_test_*; do
-		run "$program"
-	done
+	local program place detect
+	run gpu_test_cuda_memory
 	for program in $kernels gpu_test_kernel_errors_cuda; do
-		for queue in host gpu; do
-			for heap in host gpu; do
-				placed $queue $heap run "$program"
-				placed $queue $heap over_mlx5 poll "$program"
-			done
+		for place in "host host" "gpu gpu"; do
+			# shellcheck disable=SC2086
+			placed $place run "$program"
+			# shellcheck disable=SC2086
+			placed $place over_mlx5 poll "$program"
+		done
+	done
+	for program in 02_expert_parallel_cuda 03_embedding_cuda \
+		gpu_test_kernel_errors_cuda; do
+		for place in "host gpu" "gpu host"; do
+			# shellcheck disable=SC2086
+			placed $place run "$program"
+			# shellcheck disable=SC2086
+			placed $place over_mlx5 poll "$program"
 		done
 		for detect in auto trap; do
 			over_mlx5 $detect "$program"
@@ -92,25 +99,24 @@ measure_programs() {
 }
 
 measure_times() {
-	local place pes type
+	local place pes type rounds
 	for place in "host host" "host gpu" "gpu host" "gpu gpu"; do
 		# shellcheck disable=SC2086
 		placed $place run gpu_post_cuda
 	done
 	for place in "host host" "gpu gpu"; do
+		rounds=300
+		[ "$place" = "host host" ] || rounds=30
 		# Threads that post: 1, 32 (one for each queue pair), 1,024.
-		for type in "--rounds 500 --batch 16" \
-			"--rounds 200 --qps 32 --blocks 32" \
-			"--rounds 500 --qps 32 --blocks 32 --batch 16"; do
+		for type in "" "--batch 16" "--qps 32 --blocks 32" \
+			"--qps 32 --blocks 32 --batch 16"; do
 			# shellcheck disable=SC2086
-			placed $place run gpu_micro_cuda $type
+			placed $place run gpu_micro_cuda --rounds $rounds $type
 		done
 		for pes in 2 4 8; do
-			for type in --bf16 --fp8; do
+			for type in --bf16 --fp8 "--bf16 --split" "--fp8 --split"; do
 				# shellcheck disable=SC2086
 				placed $place run gpu_ep_cuda --pes $pes $type
-				# shellcheck disable=SC2086
-				placed $place run gpu_ep_cuda --pes $pes $type --split
 			done
 			# shellcheck disable=SC2086
 			placed $place run gpu_coll_cuda --pes $pes
