@@ -21,7 +21,7 @@ pack() {
 	local build=$1 cuda=$2 dir=$3 program
 	mkdir -p "$dir/lib" "$dir/bin"
 	cp "$0" "$dir/measure.sh"
-	cp "$(dirname "$0")/processes.sh" "$dir/"
+	cp "$(dirname "$0")"/{processes,mps}.sh "$dir/"
 	cp "$build"/bin/gpu_test_* "$build/bin/belfry" "$cuda"/bin/gpu_test_* \
 		"$dir/bin/"
 	for program in $kernels; do
@@ -126,37 +126,16 @@ measure_times() {
 	done
 }
 
-mps=
-
-# Also when this script ends for another reason.
-stop_mps() {
-	[ -n "$mps" ] || return 0
-	echo quit | timeout 30 nvidia-cuda-mps-control || true
-	[ $status = 0 ] || tail -n 20 "$mps"/log/*.log || true
-	rm -rf "$mps"
-	unset CUDA_MPS_PIPE_DIRECTORY CUDA_MPS_LOG_DIRECTORY
-	mps=
-}
-
 # PEs that are processes need each other's kernels to run at the same time.
 measure_processes() {
+	local result=0
+	./mps.sh ./measure.sh sharing || result=$?
+	[ $result = 0 ] || [ $result = 77 ] || status=1
+}
+
+# Within MPS.
+sharing() {
 	local program
-	if ! command -v nvidia-cuda-mps-control >/dev/null; then
-		echo "no nvidia-cuda-mps-control here"
-		return
-	fi
-	mps=$(mktemp -d)
-	mkdir "$mps/pipe" "$mps/log"
-	export CUDA_MPS_PIPE_DIRECTORY=$mps/pipe CUDA_MPS_LOG_DIRECTORY=$mps/log
-	trap stop_mps EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
-	if ! timeout 30 nvidia-cuda-mps-control -d; then
-		echo "nvidia-cuda-mps-control does not start"
-		status=1
-		stop_mps
-		return
-	fi
 	for program in gpu_micro_cuda "gpu_ep_cuda --pes 2" \
 		"gpu_ep_cuda --pes 2 --fp8" gpu_coll_cuda; do
 		# shellcheck disable=SC2086
@@ -167,7 +146,7 @@ measure_processes() {
 		# shellcheck disable=SC2086
 		GDA_BACKEND=emu placed gpu gpu run ./processes.sh 2 $program
 	done
-	stop_mps
+	return $status
 }
 
 measure_sanitized() {
@@ -198,6 +177,7 @@ else
 	cd "$(dirname "$0")"
 	export LD_LIBRARY_PATH="$PWD/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 	export PATH="$PWD/bin:$PATH"
+	[ "${1:-}" != sharing ] || { sharing; exit; }
 	[ $# -gt 0 ] || set -- programs times processes sanitized
 	measure "$@"
 fi

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 # The benchmarks of kernels on the SIMT runner, which check what they measure:
 # small shapes, PEs in one process and in several, options that cannot be, and
-# what starts the processes.
+# what starts the processes, also with MPS around them, for which a daemon
+# stands in.
 set -eu
 : "${BELFRY_BUILD_DIR:?run by ctest}"
 bin=$BELFRY_BUILD_DIR/bin
 processes=$(dirname "$0")/../../bench/gpu/processes.sh
+mps=$(dirname "$0")/../../bench/gpu/mps.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -109,3 +111,47 @@ fails 7 3 sh -c 'echo $$ >>"$0"; [ $GDA_PE = 1 ] && exit 7; exec sleep 60' \
 while read -r pid; do
 	! kill -0 "$pid" 2>/dev/null || { echo "$pid is left"; exit 1; }
 done <"$work/pids"
+
+# The daemon: what it is told it writes down, and one that is deaf stays.
+mkdir "$work/bin"
+cat >"$work/bin/nvidia-cuda-mps-control" <<'END'
+#!/bin/sh
+pid_file=$CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid
+if [ "${1:-}" = -d ]; then
+	[ "$DAEMON" != broken ] || exit 1
+	sleep 60 >/dev/null 2>&1 &
+	echo $! >"$pid_file"
+	echo "$! $CUDA_MPS_PIPE_DIRECTORY" >>"$SEEN"
+else
+	read -r line
+	[ "$line" = quit ] && [ "$DAEMON" != deaf ] && kill "$(cat "$pid_file")"
+fi
+END
+chmod +x "$work/bin/nvidia-cuda-mps-control"
+
+# around STATUS DAEMON COMMAND: and neither daemon nor directory is left
+around() {
+	expected=$1 daemon=$2 status=0
+	shift 2
+	: >"$work/seen"
+	PATH=$work/bin:$PATH SEEN=$work/seen DAEMON=$daemon "$@" \
+		>"$work/out" 2>&1 || status=$?
+	[ $status = "$expected" ] || {
+		cat "$work/out"
+		echo "$*: exit status $status, not $expected"
+		exit 1
+	}
+	while read -r pid directory; do
+		[ ! -e "$directory" ] || { echo "$directory is left"; exit 1; }
+		! grep -q 'State:.*[^Z ] (' "/proc/$pid/status" 2>/dev/null ||
+			{ echo "the daemon, $pid, is left"; exit 1; }
+	done <"$work/seen"
+}
+around 2 good "$mps"
+# shellcheck disable=SC2016
+around 0 good "$mps" sh -c '[ -d "$CUDA_MPS_LOG_DIRECTORY" ]'
+around 7 good "$mps" sh -c 'exit 7'
+around 0 deaf "$mps" true
+around 1 broken "$mps" true
+around 124 good timeout 1 "$mps" sleep 60
+around 124 deaf timeout -s INT 1 "$mps" sleep 60
