@@ -16,6 +16,59 @@ GPU_FN uint64_t micro_offset(const struct micro_args *args)
 	return (uint64_t)gpu_global_thread() * args->bytes;
 }
 
+/* ------------------------------------------- one for each lane of a warp --- */
+
+GPU_FN int micro_post_each(const struct micro_args *args,
+			   const struct gda_dev *dev,
+			   const struct gda_dev_group *warp)
+{
+	uint64_t at = micro_offset(args);
+	uint64_t *word = args->words + gpu_global_thread();
+	struct gda_dev_copy put = {args->dest + at, args->source + at,
+				   args->bytes, args->peer, 0};
+	struct gda_dev_copy get = {args->source + at, args->dest + at,
+				   args->bytes, args->peer, 0};
+	struct gda_dev_copy value = {word, 0, sizeof(*word), args->peer, 0};
+	struct gda_dev_signal signal = {word, 1, args->peer,
+					GDA_DEV_SIGNAL_ADD};
+	struct gda_dev_atomic_call add = {word,	       1, 0,
+					  GDA_DEV_ADD, 8, args->peer};
+	uint64_t got;
+
+	switch (args->op) {
+	case MICRO_PUT:
+		return gda_dev_put_each(dev, warp, &put);
+	case MICRO_GET:
+		return gda_dev_get_each(dev, warp, &get);
+	case MICRO_P:
+		return gda_dev_put_value_each(dev, warp, &value, 1);
+	case MICRO_ATOMIC:
+		return gda_dev_atomic_each(dev, warp, &add, false);
+	case MICRO_PUT_SIGNAL:
+		return gda_dev_put_signal_each(dev, warp, &put, &signal);
+	default: /* a value has to be waited for */
+		return gda_dev_get_value_each(dev, warp, &value, &got);
+	}
+}
+
+/* Post and wait. A value is there already. */
+GPU_FN int micro_wait_each(const struct micro_args *args,
+			   const struct gda_dev *dev,
+			   const struct gda_dev_group *warp)
+{
+	uint64_t *word = args->words + gpu_global_thread(), old;
+	struct gda_dev_atomic_call add = {word,	       1, 0,
+					  GDA_DEV_ADD, 8, args->peer};
+	int rc;
+
+	if (args->op == MICRO_ATOMIC)
+		return gda_dev_atomic_fetch_each(dev, warp, &add, false, &old);
+	rc = micro_post_each(args, dev, warp);
+	return rc || args->op == MICRO_G
+		       ? rc
+		       : gda_dev_quiet_pe_warp(dev, args->peer);
+}
+
 /* ---------------------------------------------- one operation, and wait --- */
 
 GPU_FN int micro_wait_thread(const struct micro_args *args,
@@ -49,13 +102,15 @@ GPU_FN int micro_wait_thread(const struct micro_args *args,
 	}
 }
 
-/* The same, led by the first thread of a warp or a block. */
+/* The same, led by the first thread of a warp or a block, or by each lane. */
 GPU_FN int micro_wait_group(const struct micro_args *args,
 			    const struct gda_dev *dev,
 			    const struct gda_dev_group *group)
 {
 	int rc = 0;
 
+	if (args->scope == MICRO_EACH)
+		return micro_wait_each(args, dev, group);
 	gda_dev_group_sync(group);
 	if (group->rank == 0)
 		rc = micro_wait_thread(args, dev);
@@ -176,38 +231,6 @@ GPU_FN int micro_post_thread(const struct micro_args *args,
 					      args->source + at, args->bytes,
 					      &signal);
 	default: /* a value has to be waited for */
-		return micro_wait_thread(args, dev);
-	}
-}
-
-GPU_FN int micro_post_each(const struct micro_args *args,
-			   const struct gda_dev *dev,
-			   const struct gda_dev_group *warp)
-{
-	uint64_t at = micro_offset(args);
-	uint64_t *word = args->words + gpu_global_thread();
-	struct gda_dev_copy put = {args->dest + at, args->source + at,
-				   args->bytes, args->peer, 0};
-	struct gda_dev_copy get = {args->source + at, args->dest + at,
-				   args->bytes, args->peer, 0};
-	struct gda_dev_copy value = {word, 0, sizeof(*word), args->peer, 0};
-	struct gda_dev_signal signal = {word, 1, args->peer,
-					GDA_DEV_SIGNAL_ADD};
-	struct gda_dev_atomic_call add = {word,	       1, 0,
-					  GDA_DEV_ADD, 8, args->peer};
-
-	switch (args->op) {
-	case MICRO_PUT:
-		return gda_dev_put_each(dev, warp, &put);
-	case MICRO_GET:
-		return gda_dev_get_each(dev, warp, &get);
-	case MICRO_P:
-		return gda_dev_put_value_each(dev, warp, &value, 1);
-	case MICRO_ATOMIC:
-		return gda_dev_atomic_each(dev, warp, &add, false);
-	case MICRO_PUT_SIGNAL:
-		return gda_dev_put_signal_each(dev, warp, &put, &signal);
-	default:
 		return micro_wait_thread(args, dev);
 	}
 }

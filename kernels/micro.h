@@ -54,7 +54,8 @@ struct micro_args {
 /*
  * micro_latency    one group after the other waits for each operation
  * micro_ping_pong  put_signal, and wait for the peer's; both PEs run it
- * micro_rate       groups post without waiting, and one quiet at the end
+ * micro_rate       groups post without waiting, except for a value (MICRO_G),
+ *                  and one quiet at the end
  *
  * Latency and ping-pong run with one block, and any number of threads that
  * is a multiple of 32. Queue pairs: lane b for block b; shared by the GPU

@@ -22,7 +22,7 @@
 #ifndef GDA_DEV_GROUP_API_H
 #define GDA_DEV_GROUP_API_H
 
-#include "stack/dev/each.h"
+#include "stack/dev/fetch_each.h"
 #include "stack/gda_dev.h"
 
 /* ------------------------------------------------------------------ lanes */
@@ -183,23 +183,101 @@ GDA_DEV int gda_dev_atomic_each(const struct gda_dev *dev,
 				bool is_empty)
 {
 	struct gda_dev_bundle bundle;
-	int rc = 0;
+	int rc;
 
 	memset(&bundle, 0, sizeof(bundle));
-	bundle.first.len = call->len;
-	gda_dev_set_atomic(&bundle.first, call->kind, call->value,
-			   call->compare, false);
-	if ((uintptr_t)call->dest & (call->len - 1))
-		rc = GDA_DEV_EINVAL;
-	if (!rc)
-		rc = gda_dev_set_remote(dev, call->dest, call->len, call->pe,
-					&bundle.first);
+	rc = gda_dev_set_call(dev, call, false, &bundle.first);
 	bundle.qp = rc ? dev->qps : gda_dev_qp_to(dev, call->pe);
 	bundle.first.laddr = bundle.qp->sink;
 	bundle.first.lkey = dev->heap_lkey;
 	bundle.blocks = gda_dev_request_blocks(&bundle.first);
 	bundle.is_empty = is_empty;
 	return gda_dev_post_each(dev, group, &bundle, rc);
+}
+
+/* ------------------------------------------------- a result for each member */
+
+/*
+ * One operation by every member, and a result for each, which is there when
+ * the call returns. Lanes of a warp may name different PEs; threads of a block
+ * all name the same. Members with nothing to do do so as well, whatever
+ * address they bring; their result stays as it is.
+ *
+ * Cost: for each queue pair one reservation, one doorbell, whatever the batch,
+ * and one wait; a warp waits for its queue pairs at the same time. A result
+ * needs one of the queue pair's slots (gda_config.fetch_slots) and a place in
+ * the queue. With slots for s of n members they go in n / s turns, each with
+ * a doorbell and a round trip of its own: have as many as members. Slots that
+ * others hold are waited for with empty hands, so turns may also be smaller,
+ * and members served in any order.
+ *
+ * Every member gets the same code back. On an error all results stay as they
+ * are, but some operations may have been executed, unless it is one of the
+ * first two:
+ *
+ *   GDA_DEV_EINVAL      a member's PE, length or alignment; atomics of different
+ *                       size in the queue; a block's threads name several PEs
+ *   GDA_DEV_EFAULT      a member's address
+ *   GDA_DEV_EIO, GDA_DEV_ESHUTDOWN   as the queue pair's verdict is
+ *   GDA_DEV_ETIMEDOUT   no slot, no room, or no completion. Slots that the NIC
+ *                       may still write to stay taken for good
+ */
+
+/* Any, if there is no such PE. */
+GDA_DEV struct gda_dev_qp *gda_dev_qp_named(const struct gda_dev *dev, int pe)
+{
+	return gda_dev_qp_to(dev, pe < 0 || pe >= dev->npes ? 0 : pe);
+}
+
+/* Every member reads the copy->len bytes at sym of pe, 1 to 8; none for a
+ * length of 0. *value: those bytes, and zeros above them. */
+GDA_DEV int gda_dev_get_value_each(const struct gda_dev *dev,
+				   const struct gda_dev_group *group,
+				   const struct gda_dev_copy *copy,
+				   uint64_t *value)
+{
+	struct gda_dev_bundle bundle;
+	uint64_t raw = 0;
+	int rc;
+
+	memset(&bundle, 0, sizeof(bundle));
+	bundle.first.opcode = HW_OP_RDMA_READ;
+	bundle.first.len = (uint32_t)copy->len;
+	bundle.blocks = 1;
+	bundle.is_empty = copy->len == 0;
+	rc = gda_dev_set_remote(dev, copy->sym, copy->len, copy->pe,
+				&bundle.first);
+	if (!rc && copy->len > sizeof(raw))
+		rc = GDA_DEV_EINVAL;
+	bundle.qp = gda_dev_qp_named(dev, copy->pe);
+	rc = gda_dev_fetch_each(dev, group, &bundle, rc, &raw);
+	if (!rc && copy->len)
+		*value = raw & (~0ull >> (64 - 8 * copy->len));
+	return rc;
+}
+
+/* Every member's atomic of 4 or 8 bytes; all of one kind and length, those
+ * of empty-handed members as well. *old: what was there before. */
+GDA_DEV int gda_dev_atomic_fetch_each(const struct gda_dev *dev,
+				      const struct gda_dev_group *group,
+				      const struct gda_dev_atomic_call *call,
+				      bool is_empty, uint64_t *old)
+{
+	struct gda_dev_bundle bundle;
+	uint64_t raw = 0;
+	int rc;
+
+	memset(&bundle, 0, sizeof(bundle));
+	rc = gda_dev_set_call(dev, call, true, &bundle.first);
+	if (!rc && call->len != 4 && call->len != 8)
+		rc = GDA_DEV_EINVAL;
+	bundle.qp = gda_dev_qp_named(dev, call->pe);
+	bundle.blocks = gda_dev_request_blocks(&bundle.first);
+	bundle.is_empty = is_empty;
+	rc = gda_dev_fetch_each(dev, group, &bundle, rc, &raw);
+	if (!rc && !is_empty)
+		*old = gda_dev_atomic_result(dev, call->len, raw);
+	return rc;
 }
 
 /* ----------------------------------------------------------------- errors */

@@ -23,6 +23,8 @@ struct gda_dev_bundle {
 	uint32_t blocks; /* of both; the same for all members */
 	bool has_second;
 	bool is_empty;
+	bool is_last; /* of its turn: completes for all */
+	uint64_t end; /* of its turn's blocks; 0 until they are taken */
 };
 
 /* Blocks of a request, with the NOP of a long one. */
@@ -45,9 +47,9 @@ GDA_DEV void gda_dev_post(struct gda_dev_qp *qp, uint64_t index,
 }
 
 GDA_DEV void gda_dev_post_bundle(struct gda_dev_qp *qp, uint64_t index,
-				 struct gda_dev_bundle *bundle, bool is_last)
+				 struct gda_dev_bundle *bundle)
 {
-	uint8_t ce = is_last ? HW_CE_ALWAYS : HW_CE_ERROR_ONLY;
+	uint8_t ce = bundle->is_last ? HW_CE_ALWAYS : HW_CE_ERROR_ONLY;
 
 	bundle->first.ce = bundle->has_second ? (uint8_t)HW_CE_ERROR_ONLY : ce;
 	bundle->second.ce = ce;
@@ -95,9 +97,12 @@ GDA_DEV int gda_dev_post_to(const struct gda_dev *dev,
 					      &base);
 		if (rc)
 			return rc;
-		if (is_mine && rank - first < count)
+		if (is_mine && rank - first < count) {
+			bundle->is_last = rank - first == count - 1;
+			bundle->end = base + count * each;
 			gda_dev_post_bundle(qp, base + (rank - first) * each,
-					    bundle, rank - first == count - 1);
+					    bundle);
+		}
 		/* All are written before the leader says so. */
 		gda_dev_group_sync(group);
 		if (group->rank == 0)
@@ -132,13 +137,11 @@ GDA_DEV int gda_dev_post_lanes(const struct gda_dev *dev,
 }
 
 /*
- * Post what the members bring, after all of them have found their arguments
- * good (rc is this member's verdict). Threads of a block, empty-handed ones
- * too, all go to one queue pair.
+ * Have all members found their arguments good? rc is this one's verdict.
+ * Threads of a block, empty-handed ones too, all go to one queue pair.
  */
-GDA_DEV int gda_dev_post_each(const struct gda_dev *dev,
-			      const struct gda_dev_group *group,
-			      struct gda_dev_bundle *bundle, int rc)
+GDA_DEV int gda_dev_agree_each(const struct gda_dev_group *group,
+			       const struct gda_dev_bundle *bundle, int rc)
 {
 	uint64_t qp;
 
@@ -151,13 +154,26 @@ GDA_DEV int gda_dev_post_each(const struct gda_dev *dev,
 		if (qp != (uintptr_t)bundle->qp && !rc)
 			rc = GDA_DEV_EINVAL;
 	}
-	rc = gda_dev_group_agree(group, rc);
-	if (rc)
-		return rc;
+	return gda_dev_group_agree(group, rc);
+}
+
+/* Post what the members bring, who have agreed. */
+GDA_DEV int gda_dev_post_agreed(const struct gda_dev *dev,
+				const struct gda_dev_group *group,
+				struct gda_dev_bundle *bundle)
+{
 	if (group->scope == GDA_DEV_WARP)
 		return gda_dev_post_lanes(dev, group, bundle);
 	return gda_dev_post_to(dev, group, bundle->qp, bundle,
 			       !bundle->is_empty);
+}
+
+GDA_DEV int gda_dev_post_each(const struct gda_dev *dev,
+			      const struct gda_dev_group *group,
+			      struct gda_dev_bundle *bundle, int rc)
+{
+	rc = gda_dev_agree_each(group, bundle, rc);
+	return rc ? rc : gda_dev_post_agreed(dev, group, bundle);
 }
 
 #endif

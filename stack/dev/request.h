@@ -85,6 +85,23 @@ GDA_DEV int gda_dev_set_local(const struct gda_dev *dev, const void *local,
 	return key == GDA_DEV_NO_KEY ? GDA_DEV_EFAULT : 0;
 }
 
+/* Take a slot that is free, the one at `from` if it is. Requires: a verdict of
+ * 0, because slots lie in the heap, which a closed queue pair has not. */
+GDA_DEV bool gda_dev_try_slot(struct gda_dev_qp *qp, uint32_t from,
+			      struct gda_dev_slot **slot)
+{
+	uint32_t i, at = from;
+
+	for (i = 0; i < qp->slot_count; i++, at++) {
+		if (at == qp->slot_count)
+			at = 0;
+		*slot = qp->slots + at;
+		if (gda_order_try_take(&(*slot)->taken))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Take a slot for the result of a fetching operation. It is taken before send
  * queue blocks are, so that nobody waits while holding those.
@@ -94,19 +111,12 @@ GDA_DEV_SLOW int gda_dev_take_slot(const struct gda_dev *dev,
 				   struct gda_dev_slot **slot)
 {
 	struct gda_dev_wait wait = {0, 0};
-	uint32_t i;
 	int rc;
 
 	for (;;) {
-		/* First: slots lie in the heap, which a closed one has not. */
 		rc = gda_dev_verdict(qp);
-		if (rc)
+		if (rc || gda_dev_try_slot(qp, 0, slot))
 			return rc;
-		for (i = 0; i < qp->slot_count; i++) {
-			*slot = qp->slots + i;
-			if (gda_order_try_take(&(*slot)->taken))
-				return 0;
-		}
 		rc = gda_dev_wait_round(dev, &wait);
 		if (rc)
 			return rc;
@@ -283,7 +293,7 @@ GDA_DEV void gda_dev_set_atomic(struct gda_dev_request *request,
 	if (kind == GDA_DEV_OR)
 		mask = value;
 	request->ce = HW_CE_ALWAYS;
-	request->args.swap_add = value;
+	request->args.swap_add = kind == GDA_DEV_FETCH ? 0 : value;
 	request->args.compare = compare;
 	request->args.swap_mask = mask;
 	request->args.compare_mask = 0;
@@ -323,6 +333,21 @@ struct gda_dev_atomic_call {
 	int pe;
 };
 
+/* The request is of the call's kind and length also after an error. */
+GDA_DEV int gda_dev_set_call(const struct gda_dev *dev,
+			     const struct gda_dev_atomic_call *call,
+			     bool fetching, struct gda_dev_request *request)
+{
+	memset(request, 0, sizeof(*request));
+	request->len = call->len;
+	gda_dev_set_atomic(request, call->kind, call->value, call->compare,
+			   fetching);
+	if ((uintptr_t)call->dest & (call->len - 1))
+		return GDA_DEV_EINVAL;
+	return gda_dev_set_remote(dev, call->dest, call->len, call->pe,
+				  request);
+}
+
 /* old NULL: do not wait for it. */
 GDA_DEV int gda_dev_atomic(const struct gda_dev *dev,
 			   const struct gda_dev_atomic_call *call,
@@ -331,17 +356,10 @@ GDA_DEV int gda_dev_atomic(const struct gda_dev *dev,
 	struct gda_dev_request request;
 	struct gda_dev_qp *qp;
 	uint64_t end;
-	int rc;
+	int rc = gda_dev_set_call(dev, call, old != 0, &request);
 
-	memset(&request, 0, sizeof(request));
-	request.len = call->len;
-	if ((uintptr_t)call->dest & (call->len - 1))
-		return GDA_DEV_EINVAL;
-	rc = gda_dev_set_remote(dev, call->dest, call->len, call->pe, &request);
 	if (rc)
 		return rc;
-	gda_dev_set_atomic(&request, call->kind, call->value, call->compare,
-			   old != 0);
 	qp = gda_dev_qp_to(dev, call->pe);
 	if (!old) {
 		request.laddr = qp->sink;

@@ -7,6 +7,40 @@
 
 #include "kernels/gpu.h"
 
+/* The same, of operations with a result, which stays as it was. */
+GPU_FN int errors_fetch(const struct errors_args *args)
+{
+	const struct gda_dev *dev = &args->dev;
+	struct gda_dev_group warp = gda_dev_group_warp();
+	struct gda_dev_group block = gda_dev_group_block();
+	uint64_t *at = args->memory + gpu_lane(), value = 77;
+	uint32_t is_bad = gpu_lane() == 7;
+	struct gda_dev_copy copy = {at, 0, 8, 1, 0};
+	struct gda_dev_atomic_call atomic = {at, 1, 0, GDA_DEV_ADD, 8, 1};
+	int rc;
+
+	if (is_bad && args->kind == WRONG_GET_VALUE)
+		copy.len = 9;
+	if (is_bad && args->kind == WRONG_GET_ADDRESS)
+		copy.sym = args->codes;
+	if (is_bad && args->kind == WRONG_GET_BLOCK)
+		copy.pe = 0;
+	if (is_bad && args->kind == WRONG_FETCH)
+		atomic.dest = (uint8_t *)at + 4;
+	if (is_bad && args->kind == WRONG_FETCH_LENGTH)
+		atomic.len = 2;
+	if (is_bad && args->kind == WRONG_FETCHES)
+		atomic.kind = GDA_DEV_SWAP;
+	if (args->kind == WRONG_GET_VALUE)
+		rc = gda_dev_get_value_each(dev, &warp, &copy, &value);
+	else if (args->kind < WRONG_FETCH)
+		rc = gda_dev_get_value_each(dev, &block, &copy, &value);
+	else
+		rc = gda_dev_atomic_fetch_each(dev, &warp, &atomic, false,
+					       &value);
+	return value == 77 ? rc : 1;
+}
+
 GPU_FN int errors_call(const struct errors_args *args)
 {
 	const struct gda_dev *dev = &args->dev;
@@ -43,6 +77,13 @@ GPU_FN int errors_call(const struct errors_args *args)
 	case WRONG_ALIGNMENT:
 		atomic.dest = (uint8_t *)at + (is_bad ? 4 : 0);
 		return gda_dev_atomic_each(dev, &warp, &atomic, false);
+	case WRONG_GET_VALUE:
+	case WRONG_GET_ADDRESS:
+	case WRONG_GET_BLOCK:
+	case WRONG_FETCH:
+	case WRONG_FETCH_LENGTH:
+	case WRONG_FETCHES:
+		return errors_fetch(args);
 	case WRONG_LED:
 		return gda_dev_put_nbi_warp(dev, at, at, 8, -1);
 	default:
@@ -84,6 +125,7 @@ GPU_FN int errors_call_late(const struct errors_args *args)
 	struct gda_dev_group warp = gda_dev_group_warp();
 	uint64_t *at = args->memory + gpu_lane(), value;
 	struct gda_dev_copy copy = {at, at, 8, 1, 0};
+	struct gda_dev_atomic_call atomic = {at, 1, 0, GDA_DEV_ADD, 8, 1};
 
 	switch (args->kind) {
 	case LATE_PUT_EACH:
@@ -94,6 +136,11 @@ GPU_FN int errors_call_late(const struct errors_args *args)
 		return gda_dev_get_block(dev, at, args->memory, 8, 1);
 	case LATE_FETCH:
 		return gda_dev_atomic_fetch_add_u64(dev, at, 1, 1, &value);
+	case LATE_FETCH_EACH:
+		return gda_dev_atomic_fetch_each(dev, &warp, &atomic, false,
+						 &value);
+	case LATE_GET_VALUE_EACH:
+		return gda_dev_get_value_each(dev, &warp, &copy, &value);
 	case LATE_WAIT:
 		return gda_dev_wait_until_u64(dev, at, GDA_DEV_EQ, 1);
 	case LATE_QUIET:

@@ -17,6 +17,12 @@ enum wrong {
 	WRONG_SIGNAL_PE,   /* not that of the data */
 	WRONG_VALUE,	   /* 9 bytes */
 	WRONG_ALIGNMENT,   /* of one lane's atomic */
+	WRONG_GET_VALUE,   /* 9 bytes */
+	WRONG_GET_ADDRESS, /* of one thread */
+	WRONG_GET_BLOCK,   /* threads of a block go to two PEs */
+	WRONG_FETCH,	   /* alignment of one lane's atomic */
+	WRONG_FETCH_LENGTH,
+	WRONG_FETCHES,	   /* lanes' atomics differ in size */
 	WRONG_LED,	   /* PE of put_warp */
 	WRONG_FAR_ADDRESS, /* of put_block */
 	WRONGS,
@@ -28,6 +34,8 @@ enum late {
 	LATE_PUT,
 	LATE_GET_BLOCK,
 	LATE_FETCH,
+	LATE_FETCH_EACH,
+	LATE_GET_VALUE_EACH,
 	LATE_WAIT,
 	LATE_QUIET,
 	LATE_BARRIER,

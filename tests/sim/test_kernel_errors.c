@@ -114,6 +114,7 @@ static void test_one_wrong_argument_is_an_error_for_the_group(void **state)
 		run(&f, &wrong_call, &one_block);
 		expect(&f, 0, THREADS,
 		       wrong == WRONG_ADDRESS || wrong == WRONG_LENGTH ||
+				       wrong == WRONG_GET_ADDRESS ||
 				       wrong == WRONG_FAR_ADDRESS
 			       ? GDA_DEV_EFAULT
 			       : GDA_DEV_EINVAL);

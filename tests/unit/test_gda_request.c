@@ -129,7 +129,7 @@ static void test_atomics_become_the_wqes_of_nvshmem(void **state)
 		{GDA_DEV_ADD, 8, false, HW_OP_MASKED_FA, 9, {v, 0, ones, 0}},
 		{GDA_DEV_ADD, 4, true, HW_OP_MASKED_FA, 8, {v, 0, ones, 0}},
 		{GDA_DEV_ADD, 8, true, HW_OP_ATOMIC_FA, 0, {v, 0, ones, 0}},
-		{GDA_DEV_FETCH, 8, true, HW_OP_MASKED_FA, 9, {v, 0, ones, 0}},
+		{GDA_DEV_FETCH, 8, true, HW_OP_MASKED_FA, 9, {0, 0, ones, 0}},
 		{GDA_DEV_XOR, 8, true, HW_OP_MASKED_FA, 9, {v, ones, ones, 0}},
 		{GDA_DEV_XOR, 4, false, HW_OP_MASKED_FA, 8, {v, ones, ones, 0}},
 		{GDA_DEV_SWAP, 8, true, HW_OP_MASKED_CS, 9, {v, 7, ones, 0}},
