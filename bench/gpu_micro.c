@@ -84,6 +84,23 @@ static int reset(struct pes *pes, struct micro_args args[2])
 	return rc || pes_barrier(pes);
 }
 
+/* Has it all happened? */
+static int check(struct pes *pes, const struct gpu_kernel *kernel,
+		 const struct micro_args *args)
+{
+	struct micro_result result;
+
+	if (gpu_copy(pes->gpu, &result, args->result, sizeof(result)))
+		return 1;
+	if (result.code)
+		fprintf(stderr, "%s: %s\n", kernel->name,
+			gda_strerror(result.code));
+	if (result.wrong)
+		fprintf(stderr, "%s: PE %d saw %u signals before their data\n",
+			kernel->name, args->dev.pe, result.wrong);
+	return result.code || result.wrong;
+}
+
 /* That of PE 0; its process prints it. */
 static int report(struct pes *pes, const struct gpu_kernel *kernel,
 		  const struct options *o, const struct micro_args *args)
@@ -95,11 +112,6 @@ static int report(struct pes *pes, const struct gpu_kernel *kernel,
 		return 0;
 	if (gpu_copy(pes->gpu, &result, args->result, sizeof(result)))
 		return 1;
-	if (result.code) {
-		fprintf(stderr, "%s: %s\n", kernel->name,
-			gda_strerror(result.code));
-		return 1;
-	}
 	ns = (double)result.ns;
 	done = (double)result.done;
 	printf("%-16s %-10s %-7s %9.3f us an operation %9.3f M/s %9.3f GB/s\n",
@@ -112,6 +124,7 @@ static int measure(struct pes *pes, const struct gpu_kernel *kernel,
 		   const struct options *o, struct micro_args args[2])
 {
 	struct gpu_shape shape = {o->blocks, o->threads, 0, 0};
+	int pe, rc = 0;
 
 	if (kernel != &micro_rate)
 		shape.blocks = 1;
@@ -122,7 +135,9 @@ static int measure(struct pes *pes, const struct gpu_kernel *kernel,
 	args[0].rounds = args[1].rounds = o->rounds;
 	if (reset(pes, args) || pes_run(pes, kernel, &shape, args))
 		return 1;
-	return report(pes, kernel, o, &args[0]);
+	for (pe = pes->first; !rc && pe < pes->first + pes->count; pe++)
+		rc = check(pes, kernel, &args[pe]);
+	return rc ? rc : report(pes, kernel, o, &args[0]);
 }
 
 static int measure_all(struct pes *pes, const struct options *o,

@@ -170,33 +170,76 @@ GPU_KERNEL(micro_latency, struct micro_args)
 
 /* ------------------------------------------------------------- ping-pong --- */
 
+GPU_FN bool micro_has_words(const struct micro_args *args)
+{
+	return args->bytes && args->bytes % sizeof(uint64_t) == 0;
+}
+
+/* What PE pe sends in a round: its first and its last word. */
+GPU_FN void micro_fill(const struct micro_args *args, uint64_t round, int pe)
+{
+	if (!micro_has_words(args))
+		return;
+	*(uint64_t *)args->source = 2 * round + (uint64_t)pe;
+	*(uint64_t *)(args->source + args->bytes - 8) =
+		2 * round + (uint64_t)pe;
+}
+
+/* A signal of the peer was seen: its data must be there. */
+GPU_FN void micro_look(const struct micro_args *args, uint64_t round)
+{
+	uint64_t word = 2 * round + (uint64_t)args->peer;
+
+	if (micro_has_words(args) &&
+	    (gda_order_load_signal_64(args->dest) != word ||
+	     gda_order_load_signal_64(args->dest + args->bytes - 8) != word))
+		gda_order_add_counter_32(&args->result->wrong, 1);
+}
+
+GPU_FN int micro_await(const struct micro_args *args, const struct gda_dev *dev,
+		       uint64_t round)
+{
+	int rc = gda_dev_wait_until_u64(dev, args->words, GDA_DEV_GE, round);
+
+	if (!rc)
+		micro_look(args, round);
+	return rc;
+}
+
 /* PE 0, or the lower one of the pair, begins. */
+GPU_FN int micro_round_trip(const struct micro_args *args,
+			    const struct gda_dev *dev, uint64_t round)
+{
+	struct gda_dev_signal signal = {args->words, round, args->peer,
+					GDA_DEV_SIGNAL_SET};
+	int rc = 0;
+
+	if (dev->pe > args->peer)
+		rc = micro_await(args, dev, round);
+	micro_fill(args, round, dev->pe);
+	if (!rc)
+		rc = gda_dev_put_signal_nbi(dev, args->dest, args->source,
+					    args->bytes, &signal);
+	if (!rc)
+		rc = gda_dev_flush(dev);
+	if (!rc && dev->pe < args->peer)
+		rc = micro_await(args, dev, round);
+	return rc;
+}
+
 GPU_KERNEL(micro_ping_pong, struct micro_args)
 {
 	struct gda_dev dev = gda_dev_lane_of_block(&args->dev);
 	struct gda_dev_group group = micro_group(args->scope);
-	struct gda_dev_signal signal = {args->words, 0, args->peer,
-					GDA_DEV_SIGNAL_SET};
 	uint64_t begin = gda_dev_now_ns();
 	uint32_t i;
 	int rc = 0;
 
 	for (i = 1; !rc && group.rank == gpu_thread() && i <= args->rounds;
 	     i++) {
-		signal.value = i;
-		if (dev.pe > args->peer && group.rank == 0)
-			rc = gda_dev_wait_until_u64(&dev, args->words,
-						    GDA_DEV_GE, i);
 		gda_dev_group_sync(&group);
-		if (!rc && group.rank == 0)
-			rc = gda_dev_put_signal_nbi(&dev, args->dest,
-						    args->source, args->bytes,
-						    &signal);
-		if (!rc && group.rank == 0)
-			rc = gda_dev_flush(&dev);
-		if (!rc && dev.pe < args->peer && group.rank == 0)
-			rc = gda_dev_wait_until_u64(&dev, args->words,
-						    GDA_DEV_GE, i);
+		if (group.rank == 0)
+			rc = micro_round_trip(args, &dev, i);
 		rc = gda_dev_group_agree(&group, rc);
 	}
 	rc = micro_agree(rc);

@@ -33,7 +33,7 @@ struct micro_result {
 	uint64_t ns;   /* of the slowest block; of virtual time on a CPU */
 	uint64_t done; /* operations of this PE */
 	int32_t code;
-	int32_t rsvd20;
+	uint32_t wrong; /* signals that were seen before their data */
 };
 
 struct micro_args {
@@ -53,7 +53,9 @@ struct micro_args {
 
 /*
  * micro_latency    one group after the other waits for each operation
- * micro_ping_pong  put_signal, and wait for the peer's; both PEs run it
+ * micro_ping_pong  put_signal, and wait for the peer's; both PEs run it, and
+ *                  look at the data (of a multiple of 8 bytes) behind each
+ *                  signal
  * micro_rate       groups post without waiting, except for a value (MICRO_G),
  *                  and one quiet at the end
  *

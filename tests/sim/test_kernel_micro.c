@@ -192,6 +192,7 @@ static void test_ping_pong_goes_back_and_forth(void **state)
 
 				assert_int_equal(run.results[pe].code, 0);
 				assert_int_equal(run.results[pe].done, ROUNDS);
+				assert_int_equal(run.results[pe].wrong, 0);
 				assert_int_equal(b->words[0], ROUNDS);
 			}
 		}
