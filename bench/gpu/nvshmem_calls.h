@@ -81,6 +81,9 @@ __global__ void time_calls(const __grid_constant__ struct call_args args)
 			args.cycles[run] = cycles;
 		__syncthreads();
 	}
+	/* What was posted lands before the next who uses the memory. */
+	if (threadIdx.x == 0)
+		call::rewind(&args);
 }
 
 /* What this thread puts, and where. */
