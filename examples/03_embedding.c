@@ -21,12 +21,17 @@ enum { BLOCKS = 2, THREADS = 64, HALF = ROWS / NPES * DIMS };
 /* What the kernels and the host share. */
 struct shared {
 	uint64_t first[BAGS + 1], numbers[BAGS * IN_BAG];
-	uint64_t ready, tags[CACHE], candidates[CACHE];
-	float pooled[BAGS * DIMS], weights[DIMS], scores[BAGS];
-	float cached[CACHE * DIMS];
+	uint64_t ready;
+	float weights[DIMS], scores[BAGS];
 	struct embedding_counts counts;
 	uint32_t blocks_done;
 	int32_t code;
+};
+
+/* What only the kernels use: in GPU memory. */
+struct local {
+	uint64_t tags[CACHE], candidates[CACHE];
+	float cached[CACHE * DIMS], pooled[BAGS * DIMS];
 };
 
 static int serve(struct pes *pes, struct embedding_args *args,
@@ -60,18 +65,18 @@ static int fill(struct pes *pes)
 	return rc || pes_barrier(pes);
 }
 
-static int run(struct pes *pes, struct shared *s)
+static int run(struct pes *pes, struct shared *s, struct local *l)
 {
 	float *table = pes->arena[0], want = 0;
-	struct embedding_cache cache = {s->tags, s->candidates, s->cached,
+	struct embedding_cache cache = {l->tags, l->candidates, l->cached,
 					CACHE, 0};
 	struct gda_dev dev = *gda_device(pes->gda[0]);
 	struct embedding_args args = {dev,	 table,	     table + HALF,
-				      s->first,	 s->numbers, s->pooled,
+				      s->first,	 s->numbers, l->pooled,
 				      cache,	 &s->counts, &s->blocks_done,
 				      &s->ready, 0,	     ROWS,
 				      DIMS,	 BAGS,	     &s->code};
-	struct embedding_score_args score = {s->pooled, s->weights, s->scores,
+	struct embedding_score_args score = {l->pooled, s->weights, s->scores,
 					     DIMS, BAGS};
 	uint64_t i;
 	int rc = 0;
@@ -97,6 +102,7 @@ int main(void)
 	uint64_t staging = embedding_staging_bytes(BLOCKS, THREADS, DIMS);
 	struct gda_config config;
 	struct shared *shared;
+	struct local *local;
 	struct pes pes;
 	int rc = 1;
 
@@ -108,10 +114,12 @@ int main(void)
 	if (pes_open(&pes, NPES, &config, HALF * sizeof(float) + staging, 0))
 		return 1;
 	shared = gpu_alloc(pes.gpu, sizeof(*shared));
-	if (shared)
+	local = gpu_alloc_device(pes.gpu, sizeof(*local));
+	if (shared && local)
 		rc = fill(&pes);
 	if (!rc && pes.first == 0)
-		rc = run(&pes, shared);
+		rc = run(&pes, shared, local);
+	gpu_free_device(pes.gpu, local);
 	gpu_free(pes.gpu, shared);
 	pes_close(&pes);
 	return rc;

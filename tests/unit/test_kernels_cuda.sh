@@ -28,7 +28,8 @@ table() {
 	}' "$1"
 }
 
-for source in "$root"/kernels/*.cu "$root"/kernels/cuda/*.cu; do
+for source in "$root"/kernels/*.cu "$root"/kernels/cuda/*.cu \
+	"$root"/tests/*/*.cu; do
 	name=$(basename "$source" .cu)
 	if ! "$nvcc" -std=c++17 -Werror all-warnings -I "$root" \
 		-gencode arch=compute_80,code=sm_80 \
