@@ -9,6 +9,7 @@
  *
  * Thread: any; a fabric object belongs to one wire.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -113,15 +114,40 @@ static int open_dir(struct shm_fabric *fabric, bool create,
 	return check_owner(fabric, error);
 }
 
-/* Requires: locked. Writes the file if it is new. */
+/* Nothing in it but its own file: who was there has gone. */
+static bool is_left(const struct shm_fabric *fabric)
+{
+	int fd = openat(fabric->dir_fd, ".", O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool left = dir != NULL;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (left && (entry = readdir(dir)))
+		left = !strcmp(entry->d_name, ".") ||
+		       !strcmp(entry->d_name, "..") ||
+		       !strcmp(entry->d_name, "fabric");
+	closedir(dir);
+	return left;
+}
+
+/* Requires: locked. Writes the file if it is new, or of another version that
+ * nobody is left to speak. */
 static int check_version(struct shm_fabric *fabric,
 			 const struct shm_error *error)
 {
 	struct fabric_file file = {.version = SHM_VERSION};
 	ssize_t n = pread(fabric->file_fd, &file, sizeof(file), 0);
+	bool is_old = n == sizeof(file) && file.version != SHM_VERSION &&
+		      !memcmp(file.magic, fabric_magic, sizeof(file.magic));
 
-	if (n == 0) {
+	if (n == 0 || (is_old && is_left(fabric))) {
 		memcpy(file.magic, fabric_magic, sizeof(file.magic));
+		file.version = SHM_VERSION;
 		n = pwrite(fabric->file_fd, &file, sizeof(file), 0);
 	}
 	if (n < 0)
@@ -135,8 +161,8 @@ static int check_version(struct shm_fabric *fabric,
 	if (file.version != SHM_VERSION || n != sizeof(file))
 		return shm_fail(error, -EPROTO,
 				"fabric %s is of version %u, this program "
-				"speaks version %u; remove the directory when "
-				"nobody uses it any more",
+				"speaks version %u; it can be taken over when "
+				"no NIC of that version is left in it",
 				fabric->path, file.version, SHM_VERSION);
 	return 0;
 }

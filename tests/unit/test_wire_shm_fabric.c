@@ -186,17 +186,22 @@ static void test_another_version_is_refused_and_both_named(void **state)
 {
 	struct fixture *f = *state;
 	unsigned char file[24] = "belfryfb";
-	char own[24];
+	char own[24], nic[T_PATH + 8];
 
 	snprintf(own, sizeof(own), "version %d", SHM_VERSION);
 	file[8] = 77;
 	write_fabric_file(f, file, sizeof(file));
+	snprintf(nic, sizeof(nic), "%s/nic", f->dir);
+	close(open(nic, O_CREAT | O_WRONLY, 0600));
 	assert_int_equal(open_and_close(f, f->dir), -EPROTO);
 	assert_non_null(strstr(f->text, "version 77"));
 	assert_non_null(strstr(f->text, own));
-	file[8] = SHM_VERSION;
-	write_fabric_file(f, file, sizeof(file));
+	/* Taken over when nobody is left in it, for good. */
+	unlink(nic);
 	assert_int_equal(open_and_close(f, f->dir), 0);
+	close(open(nic, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(open_and_close(f, f->dir), 0);
+	unlink(nic);
 }
 
 static void test_a_file_that_is_no_fabric_is_refused(void **state)
