@@ -69,12 +69,14 @@ static int open_gpu(const struct gda_config *config, const char *what,
 	const struct gda_gpu_memory *gpu = config->gpu;
 	struct gda_mem *mem = &region->mem;
 
+	unsigned long long bytes;
+
 	mem->len = round_up(mem->len, GPU_PAGE);
-	region->gpu_memory = gpu->alloc(gpu->arg, mem->len + GPU_PAGE);
+	bytes = mem->len + GPU_PAGE;
+	region->gpu_memory = gpu->alloc(gpu->arg, bytes);
 	if (!region->gpu_memory)
 		return gda_fail(config, -ENOMEM,
-				"%s: no %llu bytes of GPU memory", what,
-				(unsigned long long)(mem->len + GPU_PAGE));
+				"%s: no %llu bytes of GPU memory", what, bytes);
 	mem->addr = (void *)(uintptr_t)round_up((uintptr_t)region->gpu_memory,
 						GPU_PAGE);
 	return gda_region_describe(config, what, mem);

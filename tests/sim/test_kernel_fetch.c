@@ -65,7 +65,7 @@ static struct step step_of(const struct args *args, int from, uint32_t me,
 	uint32_t to = args->is_block ? round + me / THREADS : me * 5 + round;
 	struct step step = {args->op, args->len, 0, 0, 0, 0, false};
 
-	step.to = (int)((uint32_t)from + to) % NPES;
+	step.to = (int)(((uint32_t)from + to) % NPES);
 	if (step.op == OP_GET)
 		step.len = 1 + (me + round) % 8;
 	step.offset = me % 2 ? 8 - step.len : 0;
