@@ -65,11 +65,11 @@ static struct step step_of(const struct args *args, int from, uint32_t me,
 	uint32_t to = args->is_block ? round + me / THREADS : me * 5 + round;
 	struct step step = {args->op, args->len, 0, 0, 0, 0, false};
 
-	step.to = (int)(((uint32_t)from + to) % NPES);
+	step.to = (int)((uint32_t)from + to) % NPES;
 	if (step.op == OP_GET)
 		step.len = 1 + (me + round) % 8;
-	step.offset = me % 2 ? 8 - step.len : 0;
-	step.value = initial(round + 7, from, me);
+	step.offset = me % 2 ? 8 - step.len : 0u;
+	step.value = initial((int)round + 7, from, me);
 	step.compare = initial(step.to, from, me) >> step.offset * 8;
 	if (step.len == 4)
 		step.compare &= 0xffffffffu;
