@@ -135,9 +135,9 @@ static bool is_left(const struct shm_fabric *fabric)
 	return left;
 }
 
-/* Requires: locked. Writes the file if it is new, or of another version that
- * nobody is left to speak. */
-static int check_version(struct shm_fabric *fabric,
+/* Requires: locked. Writes the file if it is new, or, for who comes to stay
+ * (create), of another version that nobody is left to speak. */
+static int check_version(struct shm_fabric *fabric, bool create,
 			 const struct shm_error *error)
 {
 	struct fabric_file file = {.version = SHM_VERSION};
@@ -145,7 +145,7 @@ static int check_version(struct shm_fabric *fabric,
 	bool is_old = n == sizeof(file) && file.version != SHM_VERSION &&
 		      !memcmp(file.magic, fabric_magic, sizeof(file.magic));
 
-	if (n == 0 || (is_old && is_left(fabric))) {
+	if (n == 0 || (is_old && create && is_left(fabric))) {
 		memcpy(file.magic, fabric_magic, sizeof(file.magic));
 		file.version = SHM_VERSION;
 		n = pwrite(fabric->file_fd, &file, sizeof(file), 0);
@@ -182,7 +182,7 @@ static int open_file(struct shm_fabric *fabric, bool create,
 				"%s/fabric is locked for 2 s by a process that "
 				"does not move",
 				fabric->path);
-	status = check_version(fabric, error);
+	status = check_version(fabric, create, error);
 	shm_fabric_unlock(fabric);
 	return status;
 }

@@ -100,7 +100,12 @@ status 125 'not a directory' "$belfry" run --fabric "$work/plain" -- true
 status 125 'no/such' "$belfry" run --fabric "$work/no/such" -- true
 mkdir -m 0700 "$work/old"
 printf 'belfryfb\115\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' >"$work/old/fabric"
+touch "$work/old/nic"
 status 125 'version 77' "$belfry" run --fabric "$work/old" -- true
+rm "$work/old/nic"
+status 125 'version 77' "$belfry" devices --fabric "$work/old"
+# Nobody of that version is left: taken over.
+status 0 '' "$belfry" run --fabric "$work/old" -- true
 if [ "$(id -u)" = 0 ]; then
 	mkdir -m 0700 "$work/foreign"
 	chown 65534 "$work/foreign"
