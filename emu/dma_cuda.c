@@ -208,6 +208,17 @@ static int copy_chunk(struct gpu *gpu, void *dst, const void *src, size_t len)
 	return move_chunk(gpu, plain(dst), plain(src), len);
 }
 
+/* Can it wait and go with others? Not onto itself: the kernel has no order
+ * among the words of one move. */
+static bool can_wait(const struct gpu *gpu, const void *dst, const void *src,
+		     size_t len)
+{
+	uintptr_t to = (uintptr_t)dst, from = (uintptr_t)src;
+
+	return dma_is_device(dst) && dma_is_device(src) && len <= GPU_MOVE &&
+	       gpu->module && (to >= from + len || from >= to + len);
+}
+
 /* Everything but a small move, behind those that wait. */
 static int copy_now(struct gpu *gpu, void *dst, const void *src, size_t len)
 {
@@ -226,13 +237,12 @@ static int copy_now(struct gpu *gpu, void *dst, const void *src, size_t len)
 
 static int copy(struct gpu *gpu, void *dst, const void *src, size_t len)
 {
-	bool is_move = dma_is_device(dst) && dma_is_device(src);
 	struct gpu_visit visit;
 	int ret = dma_is_device(dst) ? -EFAULT : -EIO;
 
 	pthread_mutex_lock(&gpu->lock);
 	if (gpu_enter(gpu, &visit)) {
-		if (is_move && len <= GPU_MOVE && gpu->module) {
+		if (can_wait(gpu, dst, src, len)) {
 			set_unsettled(gpu, true);
 			ret = gpu_move(gpu, plain(dst), plain(src), len);
 		} else {

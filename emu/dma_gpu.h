@@ -131,7 +131,7 @@ bool gpu_call_kernel(struct gpu *gpu, struct gpu_kernel_call *call);
 /* -------------------------------------------------------- dma_gpu_move.c */
 
 /*
- * Requires: at most GPU_MOVE bytes, and a module. Later, in order.
+ * Requires: at most GPU_MOVE bytes, no overlap, and a module. Later, in order.
  * Returns 0, -EIO for src, -EFAULT for dst.
  */
 int gpu_move(struct gpu *gpu, cuda_ptr dst, cuda_ptr src, size_t len);

@@ -128,7 +128,8 @@ int gda_tables_push(struct gda *gda, const void *place, size_t bytes)
 	const struct gda_gpu_memory *gpu = gda->config.gpu;
 	int rc;
 
-	if (!gpu)
+	/* Kernels have none of their own, or have been told that it is over. */
+	if (!gda->gpu_tables)
 		return 0;
 	rc = gpu->copy(gpu->arg, as_kernels_do(gda, place), place, bytes);
 	return rc ? gda_fail(&gda->config, rc,

@@ -51,6 +51,8 @@ static void *seen(const void *memory)
 static int copy(void *arg, void *to, const void *from, size_t bytes)
 {
 	(void)arg;
+	/* One side is the GPU's. */
+	assert_true(t_cuda()->view(to) || t_cuda()->view(from));
 	if (owner.copies_left-- == 0)
 		return -EIO;
 	memcpy(seen(to), seen(from), bytes);
@@ -321,9 +323,11 @@ static void test_a_buffer_of_the_host_makes_fences_reach_further(void **state)
 	assert_int_equal(gda_dev_put(&dev, to, host, 64, 0), 0);
 	assert_memory_equal(seen(to), host, 64);
 	assert_int_equal(gda_buffer_unregister(gda, host), 0);
-	assert_int_equal(gda_buffer_unregister(gda, on_gpu), 0);
+	/* The other one ends with its PE. */
+	assert_int_equal(gda_finalize(gda), 0);
 	release(NULL, on_gpu);
-	stop(gda);
+	assert_int_equal(owner.live, 1);
+	owner.live = 0;
 }
 
 static void test_gpu_buffers_need_who_knows_the_gpu(void **state)

@@ -110,16 +110,12 @@ static void note(const struct fake_cuda_op *did)
 static void run_moves(const struct op *op)
 {
 	const struct move *move;
-	uint8_t *dst, *src;
 
 	for (move = op->moves; move < op->moves + op->move_count; move++) {
-		dst = (uint8_t *)(uintptr_t)move->dst;
-		src = (uint8_t *)(uintptr_t)move->src;
-		if (fake_is_live(dst, move->len) &&
-		    fake_is_live(src, move->len))
-			memcpy(fake_view(dst), fake_view(src), move->len);
-		else
-			generation++;
+		void *dst = (void *)(uintptr_t)move->dst;
+
+		generation += !fake_move(dst, (void *)(uintptr_t)move->src,
+					 move->len);
 		note(&(struct fake_cuda_op){FAKE_MOVE, dst, move->len});
 	}
 }

@@ -136,6 +136,18 @@ bool fake_is_live(const void *at, size_t len)
 	return block_of(at, len);
 }
 
+bool fake_move(void *dst, const void *src, size_t len)
+{
+	const uint8_t *from = fake_view(src);
+	uint8_t *to = fake_view(dst);
+
+	if (!fake_is_live(dst, len) || !fake_is_live(src, len))
+		return false;
+	while (len--)
+		to[len] = from[len];
+	return true;
+}
+
 void *fake_pin(size_t len)
 {
 	void *at;

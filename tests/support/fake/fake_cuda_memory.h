@@ -21,6 +21,10 @@ void *fake_device(const void *seen);
 /* Requires the lock. Is all of it device memory that was not freed? */
 bool fake_is_live(const void *device, size_t len);
 
+/* Requires the lock. As a kernel does it, bytes in no order of their own: the
+ * last is first. False: not both are live, and nothing is moved. */
+bool fake_move(void *dst, const void *src, size_t len);
+
 /* Requires the lock, and that the address is live. Its allocation's start and,
  * if len is not NULL, length. */
 void *fake_block(uint64_t at, size_t *len);
